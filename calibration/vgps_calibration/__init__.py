@@ -1,0 +1,1 @@
+"""Calibration of cameras, hands and joints (grows in a later release)."""

@@ -1,0 +1,1 @@
+"""Spaces, data, policies, critics and training: what learns, and no ROS."""

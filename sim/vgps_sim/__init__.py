@@ -1,0 +1,1 @@
+"""Worlds, arms, tasks, experts and paired evaluation: where everything is proven first."""
