@@ -1,0 +1,133 @@
+"""Play one episode: a world, an arm's servo and a controller in one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from vgps_models.spaces import Array, Controller, Decision
+from vgps_sim.results import EpisodeResult, EvaluationError, Job, StepRecord
+
+WorldFactory = Callable[[str], Any]  # task id -> World
+
+
+class EpisodeSource(Protocol):
+    """Where episodes come from: the simulator in this process, or a running ROS graph."""
+
+    name: str
+
+    def play(self, job: Job) -> EpisodeResult:
+        """Play the episode that `job` names; the same job gives the same actions."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def mujoco_world(task: str) -> Any:
+    """The MuJoCo world of a task, with the cameras that policies see."""
+    from vgps_sim.world import World
+
+    return World(task)
+
+
+class WorldSource:
+    """Episodes in this process. Worlds and controllers are made when first needed and kept."""
+
+    name = "in-process"
+
+    def __init__(self, world_factory: WorldFactory = mujoco_world) -> None:
+        self._world_factory = world_factory
+        self._worlds: dict[str, Any] = {}
+        self._controllers: dict[str, Controller] = {}
+
+    def play(self, job: Job) -> EpisodeResult:
+        if job.task not in self._worlds:
+            self._worlds[job.task] = self._world_factory(job.task)
+        name, factory = job.condition.name, job.condition.factory
+        if name not in self._controllers:
+            if factory is None:
+                raise EvaluationError(f"condition '{name}' has no controller factory; give Condition(name, factory)")
+            self._controllers[name] = factory()
+        return play(self._worlds[job.task], self._controllers[name], job)
+
+    def close(self) -> None:
+        for world in self._worlds.values():
+            world.close()
+        self._worlds.clear()
+
+
+class Arm:
+    """A world driven by tool actions: clip, inverse kinematics, one control step."""
+
+    def __init__(self, world: Any) -> None:
+        from vgps_sim.kinematics import ToolServo
+
+        self.world, self.servo = world, ToolServo()
+
+    def reset(self, seed: int) -> None:
+        self.world.reset(seed)
+        joints = self.world.joints()
+        self.servo.reset(joints.q, joints.gripper)
+
+    def command(self, action: Array) -> Any:
+        """The joint command for one action (7,); the arm holds where there is no solution."""
+        from vgps_sim.kinematics import IkError
+
+        try:
+            return self.servo.command(action)
+        except IkError:
+            return self.servo.hold()
+
+
+def play(world: Any, controller: Controller, job: Job) -> EpisodeResult:
+    """One episode, re-planned every `job.execute` steps, ended by success or after `job.max_steps`."""
+    arm = Arm(world)
+    arm.reset(job.seed)
+    actions: list[Array] = []
+    records: list[StepRecord] = []
+    while len(actions) < job.max_steps and not world.task.success:
+        observation = world.observation()
+        began = time.perf_counter()
+        decision = controller(observation)
+        chunk = np.asarray(decision.chunk, dtype=np.float64)
+        command = arm.command(chunk[0])
+        records.append(record(decision, step=len(actions), loop=1e3 * (time.perf_counter() - began)))
+        for i, action in enumerate(chunk[: min(job.execute, job.max_steps - len(actions))]):
+            world.apply(command if i == 0 else arm.command(action))
+            actions.append(action)
+            if world.task.success:
+                break
+    return EpisodeResult(
+        task=job.task,
+        seed=job.seed,
+        condition=job.condition.name,
+        success=bool(world.task.success),
+        steps=len(actions),
+        events=reached(world.task.events),
+        actions=np.array(actions).reshape(-1, 7),
+        records=tuple(records),
+    )
+
+
+def record(decision: Decision, *, step: int, loop: float) -> StepRecord:
+    """What is kept of a decision; `loop` is its whole duration [ms]."""
+    scored = len(decision.mean) > 0
+    reach = np.asarray(decision.candidates)[:, :, :3].sum(axis=1) if scored else np.zeros((0, 3))
+    return StepRecord(
+        step=step,
+        ms={part: round(float(ms), 3) for part, ms in decision.ms.items()} | {"loop": round(loop, 3)},
+        chosen=int(decision.chosen),
+        mean=tuple(np.round(decision.mean, 5).tolist()),
+        std=tuple(np.round(decision.std, 5).tolist()),
+        reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
+    )
+
+
+def reached(events: Any) -> tuple[str, ...]:
+    """Names of the subgoals reached, in order."""
+    if isinstance(events, Mapping):
+        return tuple(name for name, done in events.items() if done)
+    return tuple(events)

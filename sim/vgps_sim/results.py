@@ -1,0 +1,249 @@
+"""What an evaluation is made of: conditions, episodes, and the numbers drawn from them.
+
+No simulator is imported here, so the same types serve an evaluation in one
+process and one over ROS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from vgps_models.errors import VgpsError
+from vgps_models.spaces import Array, Controller
+from vgps_sim.statistics import Pair, compare, percentiles, wilson
+
+REPORT_SEED = 1_000_000  # seeds below are for tuning, from here on for reports
+LATENCY_PARTS = ("policy", "value", "loop")
+
+ControllerFactory = Callable[[], Controller]
+
+
+class EvaluationError(VgpsError):
+    """An evaluation that cannot start or be read; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One side of a comparison.
+
+    name: short and unique, a word ("bare", "guided", "random").
+    factory: makes the controller; picklable, because it is called once in every worker process.
+        None where something else owns the controller, as the nodes of the ROS graph do.
+    settings: everything that decides what the controller does (policy, critic, k, rule, beta, hashes
+        of checkpoints): shown in the report, and results of other settings are never mixed in.
+    """
+
+    name: str
+    factory: ControllerFactory | None = field(default=None, compare=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One episode to play: `task` from `seed` under `condition`."""
+
+    condition: Condition
+    task: str
+    seed: int
+    execute: int = 2  # control steps of a chunk that are executed before the next decision
+    max_steps: int = 60  # control steps after which an episode has failed
+
+    @property
+    def key(self) -> str:
+        """Names this episode and every setting it depends on."""
+        text = json.dumps(
+            [self.condition.name, dict(self.condition.settings), self.task, self.seed, self.execute, self.max_steps],
+            sort_keys=True,
+            default=str,
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One decision.
+
+    step: control step at which it was taken.
+    ms: wall-clock milliseconds by part: what the controller reports ("policy", "encode", "value") and
+        "loop", from the observation in hand to the joint command.
+    chosen: index of the chunk among the candidates; -1 when it is none of them.
+    mean, std: the critic's scores; empty when nothing was scored. Length K.
+    reach: tool displacement each candidate asks for over its whole chunk, base frame [m]. K x 3.
+    """
+
+    step: int
+    ms: Mapping[str, float]
+    chosen: int = 0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    reach: tuple[tuple[float, float, float], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeResult:
+    """What happened in one episode.
+
+    events: subgoals reached, in order (grasped, lifted, placed).
+    actions: as asked of the arm, one a control step; replaying them from the seed gives the same
+        states. Shape (T, 7).
+    error: why the episode could not be played to its end; such an episode is no outcome and counts nowhere.
+    """
+
+    task: str
+    seed: int
+    condition: str
+    success: bool
+    steps: int
+    events: tuple[str, ...] = ()
+    actions: Array = field(default_factory=lambda: np.zeros((0, 7)))
+    records: tuple[StepRecord, ...] = ()
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"actions": self.actions.tolist(), "records": [vars(r) for r in self.records]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EpisodeResult:
+        records = tuple(
+            StepRecord(
+                step=r["step"],
+                ms=r["ms"],
+                chosen=r["chosen"],
+                mean=tuple(r["mean"]),
+                std=tuple(r["std"]),
+                reach=tuple((x, y, z) for x, y, z in r["reach"]),
+            )
+            for r in data["records"]
+        )
+        actions = np.asarray(data["actions"], dtype=np.float64).reshape(-1, 7)
+        return cls(**{**data, "events": tuple(data["events"]), "actions": actions, "records": records})
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Conditions compared on the same seeds. The first condition is the baseline, the second the one of interest.
+
+    pairs: (task, seed) of every episode that each condition plays.
+    stopped: why it ended early; None when every episode was played.
+    notes: what a reader must know (skipped lines, mixed revisions).
+    """
+
+    conditions: tuple[Condition, ...]
+    pairs: tuple[tuple[str, int], ...]
+    results: tuple[EpisodeResult, ...]
+    execute: int = 2
+    max_steps: int = 60
+    source: str = "in-process"  # where the episodes were played
+    command: str = ""
+    git: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    wall_seconds: float = 0.0
+    stopped: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def outcomes(self) -> dict[str, dict[tuple[str, int], EpisodeResult]]:
+        """Episodes that ended in success or failure: condition -> (task, seed) -> result."""
+        table: dict[str, dict[tuple[str, int], EpisodeResult]] = {c.name: {} for c in self.conditions}
+        for result in self.results:
+            if result.error is None:
+                table[result.condition][result.task, result.seed] = result
+        return table
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(task for task, _ in self.pairs))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(seed for _, seed in self.pairs)
+
+    def of(self, condition: str, task: str | None = None) -> list[EpisodeResult]:
+        """Outcomes of a condition, of all tasks or one, in the order of the pairs."""
+        table = self.outcomes[condition]
+        return [table[pair] for pair in self.pairs if pair in table and task in (None, pair[0])]
+
+    def counts(self, condition: str, task: str | None = None) -> tuple[int, int]:
+        """Successes and episodes."""
+        episodes = self.of(condition, task)
+        return sum(e.success for e in episodes), len(episodes)
+
+    def latency(self, condition: str, part: str) -> tuple[float, float]:
+        """p50 and p99 of one part of a decision [ms]; zero when that part never ran."""
+        times = [r.ms[part] for e in self.of(condition) for r in e.records if part in r.ms]
+        return percentiles(times, (50, 99))
+
+    def pair(self, treatment: str, baseline: str) -> Pair:
+        """Compare two conditions on the seeds that both have played."""
+        a, b = self.outcomes[treatment], self.outcomes[baseline]
+        both = [pair for pair in self.pairs if pair in a and pair in b]
+        return compare(
+            [a[p].success for p in both], [b[p].success for p in both], strata=[task for task, _ in both], labels=both
+        )
+
+    @property
+    def comparisons(self) -> list[tuple[str, str]]:
+        """(treatment, baseline): each condition against the first, and the second against each other one."""
+        names = [c.name for c in self.conditions]
+        return [(n, names[0]) for n in names[1:]] + [(names[1], n) for n in names[2:]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape that `vgps eval --json` writes."""
+        conditions = {}
+        for condition in self.conditions:
+            name = condition.name
+            successes, n = self.counts(name)
+            tasks = {}
+            for task in self.tasks:
+                s, m = self.counts(name, task)
+                tasks[task] = {"rate": s / max(m, 1), "episodes": m, "successes": s, "ci95": list(wilson(s, m))}
+            latency = {part: self.latency(name, part) for part in LATENCY_PARTS}
+            conditions[name] = {
+                "successes": successes,
+                "episodes": n,
+                "rate": successes / max(n, 1),
+                "ci95": list(wilson(successes, n)),
+                "tasks": tasks,
+                "latency_ms": {part: {"p50": p50, "p99": p99} for part, (p50, p99) in latency.items()},
+                "settings": dict(condition.settings),
+            }
+        pairs = {}
+        for treatment, baseline in self.comparisons:
+            p = self.pair(treatment, baseline)
+            pairs[f"{treatment}-{baseline}"] = {
+                "difference": p.difference,
+                "ci95": list(p.ci95),
+                "mcnemar_p": p.mcnemar_p,
+                "pairs": p.n,
+                "won": len(p.won),
+                "lost": len(p.lost),
+            }
+        return {
+            "conditions": conditions,
+            "pairs": pairs,
+            "seeds": [min(self.seeds), max(self.seeds)],
+            "command": self.command,
+            "git": self.git,
+            "execute": self.execute,
+            "max_steps": self.max_steps,
+            "source": self.source,
+            "versions": dict(self.versions),
+            "stopped": self.stopped,
+            "notes": list(self.notes),
+        }
+
+
+def paired_seeds(tasks: Sequence[str], seeds: Sequence[int]) -> tuple[tuple[str, int], ...]:
+    """Deal the seeds out over the tasks in turn, so that every prefix is balanced."""
+    if not tasks or not seeds:
+        raise EvaluationError(f"nothing to evaluate: {len(tasks)} tasks and {len(seeds)} seeds; give at least one each")
+    if len(set(seeds)) != len(seeds) or len(set(tasks)) != len(tasks):
+        raise EvaluationError("a task or a seed is given twice; every paired seed must be its own")
+    return tuple((tasks[i % len(tasks)], int(seed)) for i, seed in enumerate(seeds))

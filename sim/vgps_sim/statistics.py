@@ -1,0 +1,108 @@
+"""Intervals and tests for success rates on paired seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A treatment against a baseline on the same seeds.
+
+    difference: success rate of the treatment minus that of the baseline, -1..1.
+    ci95: 95 % interval of the difference by the paired bootstrap.
+    mcnemar_p: exact two-sided p of the discordant pairs.
+    won, lost: labels of the pairs that only the treatment, only the baseline solved.
+    n: number of pairs.
+    """
+
+    difference: float
+    ci95: tuple[float, float]
+    mcnemar_p: float
+    won: tuple[Any, ...]
+    lost: tuple[Any, ...]
+    n: int
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a rate; (0, 1) when nothing was tried."""
+    if n == 0:
+        return 0.0, 1.0
+    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    # At 0/n and n/n one end is 0 or 1 exactly; rounding may leave it 1e-17 off.
+    return (float(interval.low) if successes else 0.0, float(interval.high) if successes < n else 1.0)
+
+
+def mcnemar(won: int, lost: int) -> float:
+    """Exact two-sided p that as lop-sided a split of discordant pairs comes from a fair coin."""
+    return float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0
+
+
+def paired_bootstrap(
+    treatment: Sequence[bool],
+    baseline: Sequence[bool],
+    strata: Sequence[Hashable] | None = None,
+    *,
+    resamples: int = 20_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of the difference of two success rates on the same seeds.
+
+    Pairs are resampled with replacement inside each stratum (task), so every resample has the same
+    number of seeds a task as the experiment. A pair differs by -1, 0 or 1, so a resample of a
+    stratum is a multinomial draw of three counts: exact, and independent of the number of seeds.
+
+    treatment, baseline: success of pair i under either side. Length N.
+    strata: the task of pair i. Length N; one stratum when None.
+    """
+    difference = np.asarray(treatment, dtype=int) - np.asarray(baseline, dtype=int)
+    if not len(difference):
+        return -1.0, 1.0
+    groups = np.unique(
+        [str(s) for s in strata] if strata is not None else np.zeros(len(difference)), return_inverse=True
+    )[1]
+    rng = np.random.default_rng(seed)
+    total = np.zeros(resamples)
+    for group in range(groups.max() + 1):
+        d = difference[groups == group]
+        counts = np.array([(d == value).sum() for value in (-1, 0, 1)])
+        drawn = rng.multinomial(len(d), counts / len(d), size=resamples)
+        total += drawn[:, 2] - drawn[:, 0]
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(total / len(difference), [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def compare(
+    treatment: Sequence[bool],
+    baseline: Sequence[bool],
+    *,
+    strata: Sequence[Hashable] | None = None,
+    labels: Sequence[Any] | None = None,
+) -> Pair:
+    """All that is said about one pair of conditions. Sequences of length N, one entry a paired seed."""
+    a, b = np.asarray(treatment, dtype=bool), np.asarray(baseline, dtype=bool)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"paired outcomes must be two equal sequences; got shapes {a.shape} and {b.shape}")
+    labels = labels if labels is not None else range(len(a))
+    won = tuple(label for label, w in zip(labels, a & ~b, strict=True) if w)
+    lost = tuple(label for label, w in zip(labels, b & ~a, strict=True) if w)
+    return Pair(
+        difference=(len(won) - len(lost)) / max(len(a), 1),
+        ci95=paired_bootstrap(treatment, baseline, strata),
+        mcnemar_p=mcnemar(len(won), len(lost)),
+        won=won,
+        lost=lost,
+        n=len(a),
+    )
+
+
+def percentiles(values: Sequence[float], q: Sequence[float]) -> tuple[float, ...]:
+    """Percentiles `q` (0..100) of the values; zeros when there are none."""
+    return tuple(float(p) for p in np.percentile(values, q)) if len(values) else (0.0,) * len(q)

@@ -1,0 +1,114 @@
+"""Worker processes that play episodes, one thread each."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from vgps_models.errors import VgpsError
+from vgps_sim.episode import EpisodeSource
+from vgps_sim.results import EpisodeResult, Job
+
+# Two workers with a thread pool each fight over the cores; one thread each is faster.
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")}
+
+Attempt = Callable[[EpisodeSource, Job], EpisodeResult]
+
+
+class WorkerCrash(VgpsError):
+    """A worker process ended without a result; the message says how and where."""
+
+
+def play_in_workers(
+    jobs: Sequence[Job], source_factory: Callable[[], EpisodeSource], processes: int, attempt: Attempt
+) -> Iterator[tuple[Job, EpisodeResult]]:
+    """Results as they come, in any order. Raises WorkerCrash when a worker dies."""
+    context = get_context("spawn")
+    workers: dict[Connection, SpawnProcess] = {}
+    running: dict[Connection, Job] = {}
+    waiting = iter(range(len(jobs)))
+    try:
+        with _environment(ONE_THREAD):
+            for _ in range(processes):
+                ours, theirs = context.Pipe()
+                worker = context.Process(target=_work, args=(theirs, jobs, source_factory, attempt), daemon=True)
+                worker.start()
+                theirs.close()
+                workers[ours] = worker
+                _hand_out(ours, jobs, waiting, running)
+        while running:
+            for connection in wait(list(running)):
+                assert isinstance(connection, Connection)
+                try:
+                    result: EpisodeResult = connection.recv()
+                except (EOFError, ConnectionError) as end:
+                    raise WorkerCrash(_epitaph(workers[connection], running[connection])) from end
+                job = running.pop(connection)
+                yield job, result
+                _hand_out(connection, jobs, waiting, running)
+    finally:
+        for connection, worker in workers.items():
+            connection.close()
+            if connection in running:  # nobody waits for what it is doing
+                worker.terminate()
+        for worker in workers.values():
+            worker.join(timeout=5.0)
+            if worker.is_alive():
+                worker.kill()
+
+
+def _hand_out(
+    connection: Connection, jobs: Sequence[Job], waiting: Iterator[int], running: dict[Connection, Job]
+) -> None:
+    index = next(waiting, None)
+    if index is None:
+        return
+    running[connection] = jobs[index]
+    try:
+        connection.send(index)
+    except ConnectionError:
+        pass  # the worker is dead; reading from it says so, with its exit code
+
+
+def _work(
+    connection: Connection, jobs: Sequence[Job], source_factory: Callable[[], EpisodeSource], attempt: Attempt
+) -> None:
+    """Play what is asked for until the other side hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    source = source_factory()
+    try:
+        while True:
+            connection.send(attempt(source, jobs[connection.recv()]))
+    except (EOFError, ConnectionError):
+        source.close()
+
+
+def _epitaph(worker: SpawnProcess, job: Job) -> str:
+    worker.join(timeout=5.0)
+    code = worker.exitcode
+    how = f"with exit code {code}"
+    if code is not None and code < 0:
+        how = f"by {signal.Signals(-code).name}"
+        if -code == signal.SIGKILL:
+            how += " (out of memory?)"
+    return f"a worker ended {how} while it played {job.condition.name}, {job.task}, seed {job.seed}"
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for processes started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
