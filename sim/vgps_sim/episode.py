@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,7 +88,7 @@ def play(world: Any, controller: Controller, job: Job) -> EpisodeResult:
     arm.reset(job.seed)
     actions: list[Array] = []
     records: list[StepRecord] = []
-    while len(actions) < job.max_steps and not world.task.success:
+    while len(actions) < job.max_steps and not world.success:
         observation = world.observation()
         began = time.perf_counter()
         decision = controller(observation)
@@ -98,15 +98,15 @@ def play(world: Any, controller: Controller, job: Job) -> EpisodeResult:
         for i, action in enumerate(chunk[: min(job.execute, job.max_steps - len(actions))]):
             world.apply(command if i == 0 else arm.command(action))
             actions.append(action)
-            if world.task.success:
+            if world.success:
                 break
     return EpisodeResult(
         task=job.task,
         seed=job.seed,
         condition=job.condition.name,
-        success=bool(world.task.success),
+        success=bool(world.success),
         steps=len(actions),
-        events=reached(world.task.events),
+        events=tuple(world.events),
         actions=np.array(actions).reshape(-1, 7),
         records=tuple(records),
     )
@@ -125,9 +125,3 @@ def record(decision: Decision, *, step: int, loop: float) -> StepRecord:
         reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
     )
 
-
-def reached(events: Any) -> tuple[str, ...]:
-    """Names of the subgoals reached, in order."""
-    if isinstance(events, Mapping):
-        return tuple(name for name, done in events.items() if done)
-    return tuple(events)

@@ -17,7 +17,7 @@ import numpy as np
 
 from vgps_models.errors import VgpsError
 from vgps_models.spaces import Array, Controller
-from vgps_sim.statistics import Pair, compare, percentiles, wilson
+from vgps_sim.statistics import Pair, compare, percentile, wilson
 
 REPORT_SEED = 1_000_000  # seeds below are for tuning, from here on for reports
 LATENCY_PARTS = ("policy", "value", "loop")
@@ -178,7 +178,7 @@ class Evaluation:
     def latency(self, condition: str, part: str) -> tuple[float, float]:
         """p50 and p99 of one part of a decision [ms]; zero when that part never ran."""
         times = [r.ms[part] for e in self.of(condition) for r in e.records if part in r.ms]
-        return percentiles(times, (50, 99))
+        return percentile(times, 50), percentile(times, 99)
 
     def pair(self, treatment: str, baseline: str) -> Pair:
         """Compare two conditions on the seeds that both have played."""

@@ -103,6 +103,6 @@ def compare(
     )
 
 
-def percentiles(values: Sequence[float], q: Sequence[float]) -> tuple[float, ...]:
-    """Percentiles `q` (0..100) of the values; zeros when there are none."""
-    return tuple(float(p) for p in np.percentile(values, q)) if len(values) else (0.0,) * len(q)
+def percentile(values: Sequence[float], q: float) -> float:
+    """Percentile `q` (0..100) of the values; zero when there are none."""
+    return float(np.percentile(values, q)) if len(values) else 0.0
