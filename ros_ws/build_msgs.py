@@ -11,6 +11,8 @@ Standard library only: it runs before anything else is installed.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import os
@@ -20,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "vgps_msgs"
@@ -113,6 +116,15 @@ def remove_old(prefix: Path, site: Path) -> None:
         library.unlink()
 
 
+@contextlib.contextmanager
+def alone(prefix: Path) -> Iterator[None]:
+    """One build at a time in an environment; a second one waits."""
+    (prefix / "var").mkdir(exist_ok=True)
+    with (prefix / "var" / f"{PACKAGE}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(prefix: Path) -> None:
     """Configure, build and install into `prefix`. Raises BuildError with the end of the log."""
     site = Path(sysconfig.get_path("purelib"))
@@ -172,8 +184,11 @@ def main() -> int:
         return 1
     if rclpy_version() == "none":
         raise BuildError("no rclpy in this environment; run `make setup`")
-    build(prefix)
-    stamp_file(prefix).write_text(expected + "\n")
+    with alone(prefix):
+        if is_fresh(prefix, expected) and not arguments.force:
+            return 0
+        build(prefix)
+        stamp_file(prefix).write_text(expected + "\n")
     print(f"{PACKAGE} built into {prefix}")
     return 0
 
