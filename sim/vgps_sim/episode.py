@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from vgps_models.spaces import Array, Controller, Decision
+from vgps_sim.env import start
+from vgps_sim.kinematics import IkError, JointCommand, ToolServo
 from vgps_sim.results import EpisodeResult, EvaluationError, Job, StepRecord
+from vgps_sim.world import World
 
-WorldFactory = Callable[[str], Any]  # task id -> World
+WorldFactory = Callable[[str], World]  # task id -> its world
 
 
 class EpisodeSource(Protocol):
@@ -26,21 +29,14 @@ class EpisodeSource(Protocol):
     def close(self) -> None: ...
 
 
-def mujoco_world(task: str) -> Any:
-    """The MuJoCo world of a task, with the cameras that policies see."""
-    from vgps_sim.world import World
-
-    return World(task)
-
-
 class WorldSource:
     """Episodes in this process. Worlds and controllers are made when first needed and kept."""
 
     name = "in-process"
 
-    def __init__(self, world_factory: WorldFactory = mujoco_world) -> None:
+    def __init__(self, world_factory: WorldFactory = World) -> None:
         self._world_factory = world_factory
-        self._worlds: dict[str, Any] = {}
+        self._worlds: dict[str, World] = {}
         self._controllers: dict[str, Controller] = {}
 
     def play(self, job: Job) -> EpisodeResult:
@@ -59,33 +55,18 @@ class WorldSource:
         self._worlds.clear()
 
 
-class Arm:
-    """A world driven by tool actions: clip, inverse kinematics, one control step."""
-
-    def __init__(self, world: Any) -> None:
-        from vgps_sim.kinematics import ToolServo
-
-        self.world, self.servo = world, ToolServo()
-
-    def reset(self, seed: int) -> None:
-        self.world.reset(seed)
-        joints = self.world.joints()
-        self.servo.reset(joints.q, joints.gripper)
-
-    def command(self, action: Array) -> Any:
-        """The joint command for one action (7,); the arm holds where there is no solution."""
-        from vgps_sim.kinematics import IkError
-
-        try:
-            return self.servo.command(action)
-        except IkError:
-            return self.servo.hold()
+def joint_command(servo: ToolServo, action: Array) -> JointCommand:
+    """The joint command for one action (7,); the arm holds where there is no solution."""
+    try:
+        return servo.command(action)
+    except IkError:
+        return servo.hold()
 
 
-def play(world: Any, controller: Controller, job: Job) -> EpisodeResult:
+def play(world: World, controller: Controller, job: Job) -> EpisodeResult:
     """One episode, re-planned every `job.execute` steps, ended by success or after `job.max_steps`."""
-    arm = Arm(world)
-    arm.reset(job.seed)
+    servo = ToolServo(world.spec)
+    start(world, servo, job.seed)
     actions: list[Array] = []
     records: list[StepRecord] = []
     while len(actions) < job.max_steps and not world.success:
@@ -93,10 +74,10 @@ def play(world: Any, controller: Controller, job: Job) -> EpisodeResult:
         began = time.perf_counter()
         decision = controller(observation)
         chunk = np.asarray(decision.chunk, dtype=np.float64)
-        command = arm.command(chunk[0])
+        command = joint_command(servo, chunk[0])
         records.append(record(decision, step=len(actions), loop=1e3 * (time.perf_counter() - began)))
         for i, action in enumerate(chunk[: min(job.execute, job.max_steps - len(actions))]):
-            world.apply(command if i == 0 else arm.command(action))
+            world.apply(command if i == 0 else joint_command(servo, action))
             actions.append(action)
             if world.success:
                 break

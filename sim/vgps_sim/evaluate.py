@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from vgps_sim import provenance
-from vgps_sim.episode import EpisodeSource, WorldFactory, WorldSource, mujoco_world
+from vgps_sim.episode import EpisodeSource, WorldFactory, WorldSource
 from vgps_sim.journal import Journal
 from vgps_sim.progress import Progress
 from vgps_sim.results import (
@@ -26,6 +26,7 @@ from vgps_sim.results import (
     paired_seeds,
 )
 from vgps_sim.workers import WorkerCrash, play_in_workers
+from vgps_sim.world import World
 
 
 def run(
@@ -37,7 +38,7 @@ def run(
     max_steps: int = 60,
     folder: Path | None = None,
     source: EpisodeSource | None = None,
-    world_factory: WorldFactory = mujoco_world,
+    world_factory: WorldFactory = World,
     processes: int = 1,
     progress: bool = True,
     command: str = "",

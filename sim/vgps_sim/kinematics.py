@@ -129,9 +129,15 @@ class ToolServo:
 
     def solve_home(self) -> Array:
         """Joint position of the arm's home: the tool over the table, pointing down. Shape (6,)."""
-        q = np.asarray(self.arm.home, dtype=np.float64)
-        for _ in range(20):
-            q = self._solve(np.asarray(self.arm.home_position), tool_down(0.0), q, limit_speed=False)
+        return self.solve(np.asarray(self.arm.home_position), tool_down(0.0), np.asarray(self.arm.home))
+
+    def solve(self, position: Array, rotation: Array, start: Array) -> Array:
+        """Joint position that brings the tool as near as it gets, however far from `start`. Shape (6,)."""
+        q = np.asarray(start, dtype=np.float64)
+        for _ in range(8):
+            before, q = q, self._solve(position, rotation, q, limit_speed=False)
+            if np.abs(q - before).max() < 1e-4:
+                break
         return q
 
     def _solve(self, position: Array, rotation: Array, q: Array, *, limit_speed: bool = True) -> Array:

@@ -42,16 +42,16 @@ def scene_spec(arm: Arm, things: Sequence[str]) -> mujoco.MjSpec:
     spec.visual.quality.offsamples = 0
     spec.visual.map.znear = 0.01
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 960
-    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
-    spec.visual.headlight.diffuse = [0.35, 0.35, 0.35]
+    spec.visual.headlight.ambient = [0.32, 0.32, 0.32]
+    spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
     spec.visual.headlight.specular = [0.1, 0.1, 0.1]
     spec.material("trossen_black").rgba = [0.17, 0.17, 0.19, 1.0]
 
     world = spec.worldbody
     spec.add_texture(
         name="wood", type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
-        rgb1=[0.72, 0.57, 0.42], rgb2=[0.72, 0.57, 0.42], mark=mujoco.mjtMark.mjMARK_RANDOM,
-        markrgb=[0.66, 0.51, 0.37], random=0.06, width=512, height=512,
+        rgb1=[0.8, 0.64, 0.48], rgb2=[0.8, 0.64, 0.48], mark=mujoco.mjtMark.mjMARK_RANDOM,
+        markrgb=[0.74, 0.58, 0.42], random=0.06, width=512, height=512,
     )  # fmt: skip
     spec.add_material(name="table", texrepeat=[2, 2], specular=0.15, shininess=0.3).textures[
         mujoco.mjtTextureRole.mjTEXROLE_RGB
@@ -66,7 +66,7 @@ def scene_spec(arm: Arm, things: Sequence[str]) -> mujoco.MjSpec:
     )  # fmt: skip
     world.add_light(
         name="lamp", pos=[0.5, -0.6, 1.2], dir=[-0.25, 0.5, -1.0], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        diffuse=[0.55, 0.54, 0.5], castshadow=False,
+        diffuse=[0.36, 0.355, 0.34], castshadow=False,
     )  # fmt: skip
     for name, camera in CAMERAS.items():
         world.add_camera(name=name, pos=camera.position, quat=look_at(camera), fovy=camera.fovy)

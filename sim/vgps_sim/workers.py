@@ -33,7 +33,7 @@ def play_in_workers(
     running: dict[Connection, Job] = {}
     waiting = iter(range(len(jobs)))
     try:
-        with _environment(ONE_THREAD):
+        with one_thread():
             for _ in range(processes):
                 ours, theirs = context.Pipe()
                 worker = context.Process(target=_work, args=(theirs, jobs, source_factory, attempt), daemon=True)
@@ -100,10 +100,10 @@ def _epitaph(worker: SpawnProcess, job: Job) -> str:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes started inside."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def one_thread() -> Iterator[None]:
+    """Processes started inside use one thread each."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:

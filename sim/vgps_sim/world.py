@@ -68,10 +68,9 @@ class World:
         rng = np.random.default_rng([list(TASKS).index(self.task.id), abs(int(seed))])
         places = self.task.layout(rng)
         offset, yaw, opening = rng.uniform(-0.02, 0.02, 3), rng.uniform(-0.15, 0.15), 1.0
-        self._servo.reset(self._home, opening)
         target = np.asarray(self.arm.home_position) + offset - [0.0, 0.0, 0.02]
-        self.place(places, self._servo._solve(target, tool_down(yaw), self._home, limit_speed=False), opening)
-        self._vary_looks(rng)
+        self.place(places, self.solve(target, tool_down(yaw)), opening)
+        self.vary_looks(rng)
         mujoco.mj_step(self.model, self.data, 50)  # things settle
         self.data.time = 0.0
         mujoco.mj_forward(self.model, self.data)
@@ -161,11 +160,19 @@ class World:
         joints = self.joints()
         return Observation(
             images=self.images(),
-            proprio=self._servo.kinematics.proprio(joints.q, joints.gripper),
+            proprio=self.proprio(joints),
             instruction=self.task.instruction,
             stamp=self.time,
             key=(self.seed, self.step),
         )
+
+    def proprio(self, joints: JointState) -> np.ndarray:
+        """Tool pose and gripper as a policy is told, shape (10,) float32."""
+        return self._servo.kinematics.proprio(joints.q, joints.gripper)
+
+    def solve(self, position: Array, rotation: Array) -> Array:
+        """Joint position that brings the tool as near as it gets, from home. Shape (6,) [rad]."""
+        return self._servo.solve(position, rotation, self._home)
 
     def images(self) -> dict[str, Image]:
         return {name: self.render(name, self.image_size, self.image_size) for name in self.cameras}
@@ -225,7 +232,7 @@ class World:
 
     # -- the rest --------------------------------------------------------
 
-    def _vary_looks(self, rng: np.random.Generator) -> None:
+    def vary_looks(self, rng: np.random.Generator) -> None:
         """Light and colours differ a little from seed to seed."""
         rgba, diffuse, materials = self._looks
         self.model.light_diffuse[:] = diffuse * rng.uniform(0.8, 1.15)

@@ -1,0 +1,130 @@
+"""How a comparison video looks: panels, score bars and candidate paths, drawn with PIL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from vgps_sim.results import StepRecord
+    from vgps_sim.video import Shot
+
+MARGIN = 20
+VIEW_WIDTH, VIEW_HEIGHT = 470, 352
+EYE = 128
+PANEL_WIDTH = VIEW_WIDTH + 12 + EYE
+TOP, BARS = 104, 118
+HEIGHT = TOP + VIEW_HEIGHT + 30 + BARS + MARGIN
+
+BACKGROUND, RAISED = (15, 19, 26), (24, 30, 40)
+INK, QUIET, FAINT = (236, 240, 245), (146, 157, 172), (52, 62, 78)
+GOOD, BAD = (46, 184, 128), (226, 86, 86)
+ACCENTS = ((240, 168, 64), (64, 188, 214), (178, 134, 240), (224, 122, 172))
+
+Colour = tuple[int, int, int]
+
+
+def size(sides: int) -> tuple[int, int]:
+    """Width and height [px] of a picture of so many sides; even, as H.264 wants them."""
+    width = sides * (PANEL_WIDTH + MARGIN) + MARGIN
+    return width + width % 2, HEIGHT + HEIGHT % 2
+
+
+def accent(side: int) -> Colour:
+    return ACCENTS[side % len(ACCENTS)]
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def heading(draw: ImageDraw.ImageDraw, width: int, instruction: str, right: str) -> None:
+    draw.text((MARGIN, 16), f"\u201c{instruction}\u201d", font=font(24), fill=INK)
+    draw.text((width - MARGIN, 22), right, font=font(16), fill=QUIET, anchor="ra")
+
+
+def panel(
+    canvas: Picture.Image, draw: ImageDraw.ImageDraw, left: int, shot: Shot, name: str, subtitle: str, colour: Colour
+) -> None:
+    """One side: its name, the big view with the candidates, what the policy sees, the scores."""
+    draw.rounded_rectangle((left, 64, left + 5, 92), 2, fill=colour)
+    draw.text((left + 14, 64), name, font=font(21), fill=INK)
+    indent = left + 14 + draw.textlength(name, font=font(21)) + 12
+    draw.text((indent, 70), subtitle, font=font(14), fill=QUIET)
+    draw.text((left + PANEL_WIDTH, 70), f"step {shot.step}", font=font(14), fill=QUIET, anchor="ra")
+
+    canvas.paste(_framed(shot, colour), (left, TOP))
+    x = left + VIEW_WIDTH + 12
+    y = TOP
+    for camera, image in shot.eyes.items():
+        canvas.paste(Picture.fromarray(image).resize((EYE, EYE)), (x, y))
+        draw.text((x, y + EYE + 4), f"{camera} camera", font=font(12), fill=QUIET)
+        y += EYE + 24
+    for event in ("grasped", "lifted", "placed"):
+        done = event in shot.events
+        draw.ellipse((x + 1, y + 3, x + 9, y + 11), fill=colour if done else None, outline=colour if done else FAINT)
+        draw.text((x + 15, y), event, font=font(12), fill=INK if done else FAINT)
+        y += 16
+    scores(draw, left, TOP + VIEW_HEIGHT + 30, PANEL_WIDTH, shot.record, colour)
+
+
+def scores(draw: ImageDraw.ImageDraw, left: int, top: int, width: int, record: StepRecord | None, colour: Colour) -> None:
+    """The critic's score of every candidate as a bar, spread as a whisker, the chosen one in colour."""
+    mean = np.asarray(record.mean if record else ())
+    if not len(mean) or record is None:
+        draw.text((left, top - 21), "no critic: the policy's sample is executed", font=font(13), fill=QUIET)
+        draw.line((left, top + BARS, left + width, top + BARS), fill=FAINT)
+        return
+    draw.text((left, top - 21), f"critic's score of {len(mean)} candidates", font=font(13), fill=QUIET)
+    if 0 <= record.chosen < len(mean):
+        text = f"chosen {record.chosen + 1}: {mean[record.chosen]:.2f}"
+        draw.text((left + width, top - 21), text, font=font(13), fill=colour, anchor="ra")
+    std = np.asarray(record.std) if len(record.std) == len(mean) else np.zeros_like(mean)
+    low, high = float((mean - std).min()), float((mean + std).max())
+    span = max(high - low, 1e-9)
+    pitch = width / len(mean)
+    body = max(1.0, min(pitch * 0.62, 46.0))
+    for i, (m, s) in enumerate(zip(mean, std, strict=True)):
+
+        def height(value: float) -> float:
+            return top + BARS - 8 - (BARS - 14) * (value - low) / span
+
+        middle = left + (i + 0.5) * pitch
+        chosen = i == record.chosen
+        draw.rounded_rectangle(
+            (middle - body / 2, height(m), middle + body / 2, top + BARS), 3, fill=colour if chosen else FAINT
+        )
+        if s > 0:
+            draw.line((middle, height(m - s), middle, height(m + s)), fill=INK if chosen else QUIET)
+    draw.line((left, top + BARS, left + width, top + BARS), fill=FAINT)
+
+
+def _framed(shot: Shot, colour: Colour) -> Picture.Image:
+    """The big view with the candidates' paths and, at the end, the outcome."""
+    view = Picture.fromarray(shot.view)
+    draw = ImageDraw.Draw(view, "RGBA")
+    if shot.fan and shot.record:
+        tool, ends = shot.fan
+        for i in _by_score(shot.record):
+            chosen = i == shot.record.chosen
+            draw.line((*tool, *ends[i]), fill=(*colour, 255) if chosen else (255, 255, 255, 120), width=3 if chosen else 1)
+            r = 4 if chosen else 2
+            x, y = ends[i]
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255) if chosen else (255, 255, 255, 170))
+    if shot.outcome is not None:
+        text, fill = ("SUCCESS", GOOD) if shot.outcome else ("FAILED", BAD)
+        draw.rectangle((0, VIEW_HEIGHT - 44, VIEW_WIDTH, VIEW_HEIGHT), fill=(*fill, 225))
+        draw.text((VIEW_WIDTH / 2, VIEW_HEIGHT - 22), text, font=font(24), fill=(255, 255, 255, 255), anchor="mm")
+        draw.rectangle((0, 0, VIEW_WIDTH - 1, VIEW_HEIGHT - 1), outline=(*fill, 255), width=3)
+    return view
+
+
+def _by_score(record: StepRecord) -> Sequence[int]:
+    """Candidates, the chosen one last so that it lies on top."""
+    return sorted(range(len(record.reach)), key=lambda i: i == record.chosen)

@@ -1,0 +1,153 @@
+"""Random scenes with labels: what the image encoder learns from.
+
+An episode shows a few layouts from many similar poses; an encoder that must
+locate things to a few millimetres wants the opposite. Here every picture has
+its own layout, arm pose and light. The labels (where things are, where they
+appear) exist in simulation only and serve as an auxiliary loss. The format is
+`vgps_models.training.scenes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from vgps_models.spaces import Array
+from vgps_models.training.scenes import write_scenes
+from vgps_sim.arms import tool_down
+from vgps_sim.objects import get_thing
+from vgps_sim.tasks import REGION_HIGH, REGION_LOW, TASKS, Place
+from vgps_sim.workers import one_thread
+from vgps_sim.world import World
+
+VIEWS = ("front", "wrist")
+KINDS = {"free": 0.3, "approach": 0.35, "held": 0.25, "placed": 0.1}  # shares of situations
+
+
+@dataclass(frozen=True)
+class ScenesConfig:
+    """Make labelled random scenes."""
+
+    out: Path = Path("data/scenes")  # folder to write, a shard a sub-folder; whole shards are kept
+    count: int = 24_000  # scenes, spread evenly over the tasks
+    seed: int = 0  # with the scene's number it decides everything
+    image_size: int = 128  # [px]
+    shard: int = 500  # scenes of one task in a folder
+    processes: int = 2  # worker processes, one thread each
+
+
+def collect_scenes(config: ScenesConfig, progress: Callable[[int], None] = lambda done: None) -> Path:
+    """Write what is missing of the scene set; `progress` is told how many scenes more are done."""
+    starts = range(0, config.count, config.shard)
+    jobs = [(config, start, min(config.shard, config.count - start)) for start in starts]
+    with one_thread(), get_context("spawn").Pool(config.processes) as pool:
+        for done in pool.imap_unordered(_write_shard, jobs):
+            progress(done)
+    return config.out
+
+
+def _write_shard(job: tuple[ScenesConfig, int, int]) -> int:
+    config, start, count = job
+    folder = config.out / f"{start:07d}"
+    if (folder / "meta.json").exists():
+        return count
+    world = World(list(TASKS)[start // config.shard % len(TASKS)], image_size=config.image_size)
+    instructions = (world.task.instruction, *world.task.paraphrases)
+    scenes = []
+    for i in range(start, start + count):
+        rng = np.random.default_rng([config.seed, i])
+        words = int(rng.integers(len(instructions)))
+        scenes.append(random_scene(world, rng) | {"instruction": words})
+    world.close()
+    arrays = {name: np.array([scene[name] for scene in scenes]) for name in scenes[0]}
+    write_scenes(folder, arrays, instructions=instructions, cameras=VIEWS)
+    return count
+
+
+def random_scene(world: World, rng: np.random.Generator) -> dict[str, Any]:
+    """Arrange `world` at random; its pictures and labels."""
+    task = world.task
+    thing, target = get_thing(task.object), get_thing(task.target)
+    places, heights = task.layout(rng), dict[str, float]()
+    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    position, yaw, opening = _anywhere(rng), float(rng.uniform(-1.8, 1.8)), float(rng.choice([1.0, 1.0, 0.0]))
+    turn = float(rng.integers(2)) * np.pi if thing.symmetry == 2 else float(rng.integers(4)) * np.pi / 2
+    if kind == "held":
+        grip = thing.grasp_height - thing.rest_height  # fingertips relative to the object's frame
+        position[2] = max(position[2], thing.grasp_height)
+        if rng.random() < 0.5:  # over its target, as before a release
+            position[:2] = [places[task.target].x, places[task.target].y] + rng.normal(0, 0.03, 2)
+        along = rng.normal(0, 0.008) if thing.symmetry == 2 else 0.0
+        places[task.object] = Place(
+            position[0] + along * np.cos(yaw), position[1] + along * np.sin(yaw), yaw + turn + rng.normal(0, 0.04)
+        )
+        heights[task.object] = position[2] - grip - thing.rest_height + rng.normal(0, 0.002)
+        opening = _width(task.object) / (2 * world.arm.gripper_travel)
+    elif kind == "placed":
+        spread = rng.uniform(-1, 1, 2) * np.minimum(task.reach, 0.04)
+        places[task.object] = Place(
+            places[task.target].x + spread[0], places[task.target].y + spread[1], rng.uniform(-np.pi, np.pi)
+        )
+        heights[task.object] = target.top
+    if kind in ("approach", "placed"):
+        at = places[task.object]
+        position[:2] = [at.x, at.y] + rng.normal(0, 0.025, 2)
+        position[2] = heights.get(task.object, 0.0) + rng.uniform(thing.grasp_height, 0.11)
+        period = 2 * np.pi / thing.symmetry
+        yaw = at.yaw + rng.normal(0, 0.25)
+        yaw -= period * np.round(yaw / period)
+    rotation = tool_down(yaw) @ _tilt(rng)
+    q = world.solve(np.asarray(position), rotation)
+    world.place(places, q, opening, heights)
+    world.vary_looks(rng)
+    return _labels(world) | world.images() | {"held": kind == "held"}
+
+
+def labels(world: World) -> Array:
+    """Privileged state of this moment, `STATE_NAMES`. Shape (11,)."""
+    task = world.task
+    held = float(world.finger_contacts(task.object) == 2)
+    things = [world.position(name) for name in task.things]
+    return np.array([*things[0], *things[1], world.yaw(task.object), held, *things[2]])
+
+
+STATE_NAMES = (
+    "object_x", "object_y", "object_z", "target_x", "target_y", "target_z", "object_yaw", "held",
+    "distractor_x", "distractor_y", "distractor_z",
+)  # fmt: skip
+
+
+def _labels(world: World) -> dict[str, Any]:
+    task = world.task
+    where = [world.position(task.object), world.position(task.target)]
+    seen = [[world.project(view, point) for point in where] for view in VIEWS]
+    return {
+        "proprio": world.proprio(world.joints()),
+        "object_position": np.float32(where[0]),
+        "target_position": np.float32(where[1]),
+        "object_yaw": np.float32(world.yaw(task.object)),
+        "pixels": np.float32([[(u, v) for u, v, _ in row] for row in seen]) * world.image_size,
+        "visible": np.array([[inside for _, _, inside in row] for row in seen]),
+    }
+
+
+def _anywhere(rng: np.random.Generator) -> list[float]:
+    x, y = rng.uniform(REGION_LOW - 0.02, REGION_HIGH + 0.02)
+    return [float(x), float(y), float(rng.uniform(0.004, 0.14))]
+
+
+def _tilt(rng: np.random.Generator) -> Array:
+    """A hand is never quite vertical: a few hundredths of a radian."""
+    a, b = rng.normal(0, 0.03, 2)
+    return Rotation.from_rotvec([0.0, a, b]).as_matrix()
+
+
+def _width(thing: str) -> float:
+    """Across the fingers [m]."""
+    return {"spoon": 0.013, "carrot": 0.023, "eggplant": 0.034}.get(thing, 0.038)
