@@ -1,0 +1,214 @@
+"""Checkpoints: weights as safetensors, everything else as a JSON card beside them. Never pickle.
+
+`name.safetensors` holds the tensors, `name.json` what they mean: kind,
+architecture, action spec, normaliser, cameras, sentences, data hash, revision,
+command, metrics, and the sha256 of the weights, so that a truncated or swapped
+file is refused by name of the field that does not fit. Every policy and critic
+carries its own encoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
+from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
+from vgps_models.perception.language import Language
+from vgps_models.perception.runtime import Perception
+from vgps_models.policies.flow import FlowConfig, FlowPolicy, VelocityNet
+from vgps_models.spaces import ActionSpec, Normaliser
+
+FORMAT = "vgps-checkpoint-1"
+SHIPPED = Path(__file__).parent / "checkpoints"
+M = TypeVar("M", bound=nn.Module)
+SENTENCES = "sentences"  # the tensor with the embeddings of `Card.instructions`
+
+
+class CheckpointError(DataError):
+    """A checkpoint that must not be used; `field` says which part of it does not fit."""
+
+    def __init__(self, path: Path | str, field: str, problem: str) -> None:
+        super().__init__(f"checkpoint {path}: {field}: {problem}")
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says about itself."""
+
+    kind: str  # "encoder", "policy" or "critic"
+    architecture: Mapping[str, Any]  # part -> its config
+    spec: ActionSpec | None = None  # none for an encoder, which knows no actions
+    normaliser: Normaliser | None = None
+    instructions: tuple[str, ...] = ()  # sentences whose embeddings are inside
+    data_sha256: str = ""
+    git: str = ""
+    command: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the training
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    encoder_sha256: str = ""
+    weights_sha256: str = ""
+    format: str = FORMAT
+
+    @property
+    def encoder(self) -> EncoderConfig:
+        return EncoderConfig.from_json(dict(self.architecture["encoder"]))
+
+    def to_json(self) -> dict[str, Any]:
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        out["spec"] = self.spec and self.spec.to_json()
+        out["normaliser"] = self.normaliser and self.normaliser.to_json()
+        out["instructions"] = list(self.instructions)
+        out["cameras"] = list(self.encoder.cameras)
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Card:
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in data.items() if k in known}
+        values["spec"] = values.get("spec") and ActionSpec.from_json(values["spec"])
+        values["normaliser"] = values.get("normaliser") and Normaliser.from_json(values["normaliser"])
+        values["instructions"] = tuple(values.get("instructions", ()))
+        return cls(**values)
+
+
+def save(path: Path, card: Card, modules: Mapping[str, nn.Module], language: Language) -> Card:
+    """Write both files, each whole or not at all; returns the card with its hashes."""
+    tensors: dict[str, Tensor] = {SENTENCES: torch.from_numpy(language.table(card.instructions))}
+    for part, module in modules.items():
+        tensors |= {f"{part}.{name}": t.detach().contiguous() for name, t in module.state_dict().items()}
+    weights = save_tensors(tensors)
+    from vgps_models.perception.runtime import weights_sha256
+
+    card = Card(
+        **{f.name: getattr(card, f.name) for f in fields(card)}
+        | {
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            "encoder_sha256": weights_sha256(modules["encoder"]),
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, weights)
+    _write(path.with_suffix(".json"), (json.dumps(card.to_json(), indent=1) + "\n").encode())
+    return card
+
+
+def find(name: str | Path) -> Path:
+    """A path, or the name of a shipped checkpoint -> its .safetensors file."""
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = path.with_name(path.name + ".safetensors")
+    for candidate in (path, SHIPPED / path.name if path.parent == Path(".") else path):
+        if candidate.is_file():
+            return candidate
+    raise UnknownNameError("checkpoint", str(name), [*shipped(), "<path to a .safetensors file>"])
+
+
+def shipped() -> list[str]:
+    """Names of the checkpoints that came with this installation."""
+    return sorted(p.stem for p in SHIPPED.glob("*.safetensors"))
+
+
+def read_card(name: str | Path) -> Card:
+    """The card alone: cheap, and needs no weights."""
+    path = find(name).with_suffix(".json")
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(path, "card", "is missing; it belongs beside the weights") from None
+    except ValueError as error:
+        raise CheckpointError(path, "card", f"is not JSON ({error}); copy or train it again") from None
+    if data.get("format") != FORMAT:
+        raise CheckpointError(path, "format", f"is {data.get('format')!r}; this version reads {FORMAT!r}")
+    try:
+        return Card.from_json(data)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(path, "card", f"does not hold what it must ({error})") from None
+
+
+def read(name: str | Path, kind: str) -> tuple[Card, dict[str, Tensor]]:
+    """Card and tensors, refused unless they are of this kind and whole."""
+    path, card = find(name), read_card(name)
+    if card.kind != kind:
+        raise CheckpointError(path, "kind", f"is '{card.kind}', not '{kind}'")
+    weights = path.read_bytes()
+    if (found := hashlib.sha256(weights).hexdigest()) != card.weights_sha256:
+        raise CheckpointError(
+            path, "weights_sha256", f"{found[:12]}.. is not the card's {card.weights_sha256[:12]}..; "
+            f"the file ({len(weights)} bytes) is truncated, damaged or of another checkpoint"
+        )  # fmt: skip
+    return card, load_tensors(weights)
+
+
+def load_encoder(name: str | Path) -> tuple[Card, KeypointEncoder]:
+    """A trained encoder, for training on top of it."""
+    card, tensors = read(name, "encoder")
+    return card, _module(name, KeypointEncoder(card.encoder), tensors, "encoder")
+
+
+def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> FlowPolicy:
+    """A policy ready to run. spec: refuse a policy for another arm or action. threads: of torch, for the whole process."""
+    torch.set_num_threads(threads)
+    card, tensors = read(name, "policy")
+    action, normaliser = _action(name, card, spec)
+    net = VelocityNet(FlowConfig.from_json(dict(card.architecture["policy"])))
+    return FlowPolicy(_perception(name, card, tensors), _module(name, net, tensors, "policy"), action, normaliser)
+
+
+def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> Critic:
+    """A critic ready to run. spec: refuse a critic for another arm or action. threads: of torch, for the whole process."""
+    torch.set_num_threads(threads)
+    card, tensors = read(name, "critic")
+    action, normaliser = _action(name, card, spec)
+    net = QEnsemble(CriticConfig.from_json(dict(card.architecture["critic"])))
+    return Critic(_perception(name, card, tensors), _module(name, net, tensors, "critic"), action, normaliser)
+
+
+def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:
+    """Only the eyes of a checkpoint, ready to run."""
+    card, tensors = read(name, kind)
+    return card, _perception(name, card, tensors)
+
+
+def _action(name: str | Path, card: Card, spec: ActionSpec | None) -> tuple[ActionSpec, Normaliser]:
+    if card.spec is None or card.normaliser is None:
+        raise CheckpointError(name, "spec", "is missing; without it the actions mean nothing")
+    if spec is not None:
+        spec.require_equal(card.spec, mine="this arm", theirs=f"checkpoint {name}")
+    return card.spec, card.normaliser
+
+
+def _perception(name: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> Perception:
+    encoder = _module(name, KeypointEncoder(card.encoder), tensors, "encoder")
+    known = dict(zip(card.instructions, tensors[SENTENCES].numpy(), strict=True))
+    perception = Perception(encoder, Language(known))
+    if perception.sha256 != card.encoder_sha256:
+        raise CheckpointError(name, "encoder_sha256", "does not fit the weights; train the checkpoint again")
+    return perception
+
+
+def _module(name: str | Path, module: M, tensors: Mapping[str, Tensor], part: str) -> M:
+    mine = {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
+    try:
+        module.load_state_dict(mine)
+    except RuntimeError as error:
+        raise CheckpointError(name, f"architecture.{part}", f"does not fit the weights: {error}") from None
+    return module
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)

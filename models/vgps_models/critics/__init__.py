@@ -1,0 +1,1 @@
+"""Critics: (observation, action chunks) -> scores, and the rules that choose by them."""

@@ -1,0 +1,90 @@
+"""One observation -> features, once: what policy and critic do before anything else."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vgps_models.errors import SpecError
+from vgps_models.perception.encoder import PROPRIO, EncoderConfig, KeypointEncoder, Percept
+from vgps_models.perception.language import Language
+from vgps_models.spaces import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """features: (1, EncoderConfig.features); sentence: (1, 384)."""
+
+    features: Tensor
+    sentence: Tensor
+    percept: Percept
+
+
+class Perception:
+    """A frozen encoder and its sentences. Remembers the last observation, so sharing it costs nothing."""
+
+    def __init__(self, encoder: KeypointEncoder, language: Language) -> None:
+        self.sha256 = weights_sha256(encoder)
+        self.config = encoder.config
+        self.language = language
+        self.encoder = encoder  # as it was trained
+        self._encoder = fast(encoder)  # as it runs
+        self._last: tuple[Observation, Seen] | None = None
+
+    @torch.inference_mode()
+    def __call__(self, observation: Observation) -> Seen:
+        if self._last is not None and self._last[0] is observation:
+            return self._last[1]
+        images, proprio = arrays(observation, self.config)
+        sentence = torch.from_numpy(self.language(observation.instruction))[None]
+        percept = self._encoder(torch.from_numpy(images)[None], torch.from_numpy(proprio)[None], sentence)
+        seen = Seen(percept.features, sentence, percept)
+        self._last = (observation, seen)
+        return seen
+
+    @torch.inference_mode()
+    def batch(self, images: Tensor, proprio: Tensor, sentence: Tensor) -> Percept:
+        """images (B, V, s, s, 3) uint8, proprio (B, 10), sentence (B, 384)."""
+        return self._encoder(images, proprio, sentence)
+
+
+def arrays(observation: Observation, config: EncoderConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers the encoder reads: images (V, s, s, 3) uint8, proprio (10,) float32. Refuses others."""
+    shape = (config.image_size, config.image_size, 3)
+    views = []
+    for name in config.cameras:
+        image = observation.images.get(name)
+        if image is None:
+            raise SpecError(f"observation has cameras {sorted(observation.images)}, but the encoder needs '{name}' too")
+        if image.shape != shape or image.dtype != np.uint8:
+            raise SpecError(f"camera '{name}' gives {image.dtype} {image.shape}; the encoder needs uint8 {shape}")
+        views.append(image)
+    proprio = np.asarray(observation.proprio, np.float32)
+    if proprio.shape != (PROPRIO,) or not np.isfinite(proprio).all():
+        raise SpecError(f"proprio must be {PROPRIO} finite numbers, not shape {proprio.shape}: {proprio}")
+    return np.stack(views), proprio
+
+
+def fast(encoder: KeypointEncoder) -> KeypointEncoder:
+    """A copy for inference: channels last, and bfloat16 convolutions where this CPU has them (1.6x faster)."""
+    copy = KeypointEncoder(encoder.config)
+    copy.load_state_dict(encoder.state_dict())
+    copy.eval().requires_grad_(False)
+    if torch.cpu._is_avx512_bf16_supported():  # emulated elsewhere, and then slower
+        for view in copy.views:
+            for part in (view.convs, view.down, view.up):  # type: ignore[union-attr]
+                part.to(torch.bfloat16)  # type: ignore[operator]
+    return copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def weights_sha256(encoder: torch.nn.Module) -> str:
+    """Same weights, same hash: names and bytes of every tensor in order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Policies: observation -> K action chunks."""

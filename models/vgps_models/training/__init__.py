@@ -1,0 +1,1 @@
+"""Trainers: each is one function from a frozen config to a checkpoint."""
