@@ -1,0 +1,59 @@
+# Every target that needs the environment sets it up first; the second time that takes a second.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/vgps
+DATA ?= data/mixed
+CHECKPOINTS ?= models/vgps_models/checkpoints
+JOBS ?= 2
+
+# One thread a process: several processes share the cores, and small networks gain nothing from more.
+export OMP_NUM_THREADS ?= 1
+export LP_NUM_THREADS ?= 1
+export MUJOCO_GL ?= egl
+# pyright says at every run that a newer pyright exists.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format train evidence bench doctor clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## environment, packages and ROS messages, into .venv
+	@$(PYTHON) bootstrap.py
+
+demo: setup  ## the main job: bare against guided policy over ROS 2, with a report
+	@$(RUN) demo
+
+test: setup lint  ## linters, then every test that is neither slow nor evidence
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not evidence"
+
+lint: setup  ## ruff and pyright
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+format: setup  ## let ruff mend and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+train: setup  ## remake data and shipped checkpoints (at most 3 hours on 2 cores)
+	$(RUN) collect --out $(DATA) --quality mixed --episodes 1000 --seed 0
+	$(RUN) train encoder --data $(DATA) --out $(CHECKPOINTS)
+	$(RUN) train policy --data $(DATA) --out $(CHECKPOINTS)
+	$(RUN) train critic --data $(DATA) --out $(CHECKPOINTS)
+
+evidence: setup  ## the slow tests and the measurements behind the documentation
+	@$(BIN)/python -m pytest -n 1 -m "slow or evidence" --timeout 5400
+
+bench: setup  ## latencies of this machine
+	@mkdir -p runs
+	$(RUN) bench score --json runs/bench-score.json
+
+doctor: setup  ## what this machine has and lacks
+	@$(RUN) doctor
+
+clean:  ## remove what was built here; keeps data/ and runs/
+	rm -rf .venv build dist *.egg-info ros_ws/build ros_ws/install ros_ws/log
+	rm -rf .pytest_cache .ruff_cache .hypothesis MUJOCO_LOG.TXT
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
