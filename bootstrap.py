@@ -270,7 +270,10 @@ def install_python_packages(python: dict, sourced: bool) -> None:
     """Everything in pyproject.toml that this machine needs, at the versions of constraints.txt."""
     extras = ",".join((*EXTRAS_ALWAYS, *(EXTRAS_SOURCED if sourced else EXTRAS_WHEELS)))
     files = [ROOT / name for name in ("pyproject.toml", "setup.py", "package.xml", "constraints.txt")]
-    expected = digest(*files, ROOT, python["version"], extras)
+    copied = [
+        p for folder in ("launch", "vgps_node/scripts") for p in sorted((ROOT / folder).rglob("*")) if p.is_file()
+    ]
+    expected = digest(*files, *copied, str(ROOT), python["version"], extras)
     if stamped("python", expected):
         return
     pip = [python["executable"], "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
