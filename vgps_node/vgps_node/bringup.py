@@ -1,0 +1,58 @@
+"""The graph as data: which nodes, with which parameters. `vgps up` and the launch files both read it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Parameter = bool | int | float | str
+
+SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph. name: of the node, of its module in vgps_node and of its executable."""
+
+    name: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    package: str = "vgps"
+
+    def command(self) -> list[str]:
+        """What starts it with this Python."""
+        command = [sys.executable, "-m", f"vgps_node.{self.name}", "--ros-args"]
+        for name, value in self.parameters.items():
+            command += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is YAML
+        return command
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """Everything a simulated graph is started with."""
+
+    policy: str = "policy"  # checkpoint that proposes: a shipped name or a path
+    critic: str = "critic"  # checkpoint that judges; "none" for no critic
+    k: int = 10  # chunks proposed for an observation
+    rule: str = "argmax"  # how one is chosen
+    beta: float = 1.0  # temperature of softmax [score]
+    penalty: float = 1.0  # weight of the spread in mean_std
+    execute: int = 2  # control steps of a chunk before the next one
+    max_steps: int = 60  # control steps after which an episode is over
+    clock: str = "lockstep"  # lockstep, latency or realtime
+    latency: float = 0.0  # [s] that the world moves on before a command, for clock latency
+
+
+def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
+    """The simulated robot under guided control."""
+    o = options or GraphOptions()
+    realtime = o.clock == "realtime"
+    common: dict[str, Parameter] = {"use_sim_time": True}
+    seeing = common | {"execute": o.execute, "reliable_images": not realtime}
+    return [
+        NodeSpec(SIM, {"max_steps": o.max_steps, "clock": o.clock, "latency": o.latency}),
+        NodeSpec(POLICY, seeing | {"checkpoint": o.policy, "k": o.k}),
+        NodeSpec(VALUE, seeing | {"checkpoint": o.critic, "rule": o.rule, "beta": o.beta, "penalty": o.penalty}),
+        NodeSpec(GATE, common | {"execute": o.execute, "hold_after": 0.5 if realtime else 5.0}),
+    ]

@@ -1,0 +1,35 @@
+"""What a supervised process and its supervisor agree on. Knows no ROS."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from contextlib import suppress
+
+READY_FD = "VGPS_READY_FD"  # file descriptor on which a child writes one byte when it is ready
+PARENT_PID = "VGPS_PARENT_PID"  # process whose death ends the child
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def tell_ready() -> None:
+    """Tell the supervisor, if there is one, that this process takes messages."""
+    if (fd := os.environ.pop(READY_FD, None)) is not None:
+        with suppress(OSError):
+            os.write(int(fd), b"1")
+            os.close(int(fd))
+
+
+def die_with_parent() -> None:
+    """Be terminated when the supervisor dies, even by SIGKILL (Linux).
+
+    The kernel watches the THREAD that started this process, so a supervisor starts its children from
+    a thread that lives as long as they shall.
+    """
+    parent = os.environ.get(PARENT_PID)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before we asked
+        raise SystemExit(0)

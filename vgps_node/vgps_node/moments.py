@@ -1,0 +1,138 @@
+"""What travels between the nodes, as plain values: every one belongs to a moment.
+
+An observation is the set of messages with EQUAL stamp, and whatever answers it
+carries that stamp. Stamps are simulation time, which never goes back, so one
+names a moment for ever; (seed, step) names it inside its episode and is the key
+of everything drawn at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from vgps_models.spaces import Array
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One control step of one episode. stamp: simulation time [ns]."""
+
+    stamp: int
+    seed: int = 0
+    step: int = 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.seed, self.step
+
+
+@dataclass(frozen=True, eq=False)
+class ArmState:
+    """Measured joints. q: (6,) [rad]; gripper: opening 0..1; velocity: (6,) [rad/s]."""
+
+    q: Array
+    gripper: float
+    velocity: Array = field(default_factory=lambda: np.zeros(6))
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """The episode that runs and how far it has come. loop_ms: see TaskState.msg; -1 for none."""
+
+    moment: Moment
+    task: str = ""
+    instruction: str = ""
+    episode: int = 0
+    events: tuple[str, ...] = ()
+    success: bool = False
+    done: bool = False
+    loop_ms: float = -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """K chunks proposed for a moment. actions: (K, H, 7); sample_ms: time that took."""
+
+    moment: Moment
+    actions: Array
+    sample_ms: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """The actions to execute from a moment on. actions: (H, 7)."""
+
+    moment: Moment
+    actions: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How the candidates of a moment were judged; fields as in Scores.msg."""
+
+    moment: Moment
+    rule: str
+    mean: Array
+    std: Array
+    chosen: int
+    abstained: bool
+    encode_ms: float
+    score_ms: float
+    candidates_to_choice_ms: float
+
+
+class Recent(Generic[T]):
+    """The values of the newest few stamps; older ones are forgotten."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[int, T] = {}
+
+    def put(self, stamp: int, value: T) -> None:
+        self._values[stamp] = value
+        while len(self._values) > self._size:
+            del self._values[min(self._values)]
+
+    def get(self, stamp: int) -> T | None:
+        return self._values.get(stamp)
+
+    def pop(self, stamp: int) -> T | None:
+        return self._values.pop(stamp, None)
+
+    def clear(self) -> None:
+        self._values.clear()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._values))
+
+
+class Joiner:
+    """Puts together what belongs to one stamp, in whatever order it comes.
+
+    A part that comes twice starts its moment anew, so a repeated observation is
+    seen again and everybody can answer again.
+    """
+
+    def __init__(self, parts: Iterable[str], size: int = 32) -> None:
+        self._parts = frozenset(parts)
+        self._open: Recent[dict[str, Any]] = Recent(size)
+
+    def add(self, part: str, stamp: int, value: Any) -> dict[str, Any] | None:
+        """All parts of the moment when this one completes it."""
+        moment = self._open.get(stamp)
+        if moment is None:
+            self._open.put(stamp, moment := {})
+        moment[part] = value
+        if moment.keys() != self._parts:
+            return None
+        self._open.pop(stamp)
+        return moment

@@ -1,0 +1,94 @@
+"""From topics to observations, by stamp and never by the order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+
+from vgps_models.contract import Contract
+from vgps_models.errors import VgpsError
+from vgps_models.spaces import Observation
+from vgps_msgs.msg import TaskState as TaskStateMsg
+from vgps_node import messages
+from vgps_node.moments import ArmState, Joiner, TaskState
+from vgps_node.runtime import RELIABLE, image_qos
+from vgps_sim.kinematics import ToolKinematics
+
+OnArm = Callable[[TaskState, ArmState], None]
+OnObservation = Callable[[TaskState, Observation], None]
+
+
+class ArmInput:
+    """Calls back once for every moment of which both task state and joint states have come."""
+
+    def __init__(self, node: Node, contract: Contract, callback: OnArm) -> None:
+        self._callback = callback
+        _Input(node, contract, {}, self._complete)
+
+    def _complete(self, parts: dict[str, Any]) -> None:
+        self._callback(parts["task"], parts["joints"])
+
+
+class ObservationInput:
+    """Calls back with every observation that is complete: task state, joint states and all images.
+
+    reliable: whether lost images are sent again; see `image_qos`.
+    """
+
+    def __init__(self, node: Node, contract: Contract, callback: OnObservation, *, reliable: bool) -> None:
+        self._callback, self._kinematics, self._cameras = callback, ToolKinematics(), tuple(contract.images)
+        _Input(node, contract, {name: image_qos(reliable) for name in self._cameras}, self._complete)
+
+    def _complete(self, parts: dict[str, Any]) -> None:
+        task, arm = parts["task"], parts["joints"]
+        observation = Observation(
+            images={name: parts[name] for name in self._cameras},
+            proprio=self._kinematics.proprio(arm.q, arm.gripper),
+            instruction=task.instruction,
+            stamp=task.moment.stamp * 1e-9,
+            key=task.moment.key,
+        )
+        self._callback(task, observation)
+
+
+class _Input:
+    """Subscriptions into one joiner. images: camera name -> quality of service."""
+
+    def __init__(
+        self, node: Node, contract: Contract, images: dict[str, Any], complete: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._node, self._complete = node, complete
+        self._joiner = Joiner(("task", "joints", *images))
+
+        def listen(part: str, kind: type, topic: str, qos: Any, convert: Callable[[Any], Any]) -> None:
+            node.create_subscription(kind, topic, lambda message: self._take(part, message, convert), qos)
+
+        listen("task", TaskStateMsg, contract.task.topic, RELIABLE, messages.task_state_from_msg)
+        listen(
+            "joints",
+            JointState,
+            contract.state.topic,
+            RELIABLE,
+            lambda message: messages.arm_state_from_msg(message, contract),
+        )
+        for name, qos in images.items():
+            feature = contract.images[name]
+            listen(
+                name,
+                Image,
+                feature.topic,
+                qos,
+                lambda message, feature=feature: feature.check(messages.image_from_msg(message)),
+            )
+
+    def _take(self, part: str, message: Any, convert: Callable[[Any], Any]) -> None:
+        try:
+            value = convert(message)
+        except VgpsError as error:
+            self._node.get_logger().warning(f"{error}; ignored", throttle_duration_sec=5.0)
+            return
+        if (parts := self._joiner.add(part, messages.stamp_of(message), value)) is not None:
+            self._complete(parts)

@@ -1,0 +1,155 @@
+"""The simulated robot and its cameras on the graph; `Simulation` does the work."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rclpy.context import Context
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMsg
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from vgps_models.contract import Contract
+from vgps_models.errors import VgpsError
+from vgps_msgs.msg import TaskState
+from vgps_msgs.srv import Reset, SetClock, Step
+from vgps_node import messages, topics
+from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, on_parameters, run
+from vgps_node.simulation import Simulation
+
+
+class SimNode(Node):
+    """Publishes observations and carries out the commands that answer them.
+
+    Parameters: max_steps, control steps after which an episode is over; clock and latency [s], how time
+    passes at start; republish_after [s], steady time after which an unanswered observation is sent again.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("sim_node", context=context)
+        self.contract = Contract.load()
+        declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=2.0)
+        self.sim = Simulation(max_steps=self.get_parameter("max_steps").value)
+        self.sim.set_clock(self.get_parameter("clock").value, self.get_parameter("latency").value)
+        on_parameters(self, self._check)
+        self._clock = self.create_publisher(ClockMsg, "/clock", RELIABLE)
+        self._joints = self.create_publisher(JointState, self.contract.state.topic, RELIABLE)
+        self._task = self.create_publisher(TaskState, self.contract.task.topic, LATCHED)
+        self._images = {n: self.create_publisher(Image, f.topic, RELIABLE) for n, f in self.contract.images.items()}
+        self._infos = {n: self.create_publisher(CameraInfo, topics.camera_info(n), RELIABLE) for n in self._images}
+        self._transforms = topics.transform_publisher(self)
+        self.create_subscription(JointTrajectory, topics.JOINT_COMMAND, self._on_command, RELIABLE)
+        self.create_service(Reset, topics.RESET, self._on_reset)
+        self.create_service(Step, topics.STEP, self._on_step)
+        self.create_service(SetClock, topics.SET_CLOCK, self._on_set_clock)
+        self._published = self._due = time.monotonic()
+        self._answered = 0  # stamp of the newest observation that has its command
+        self.create_timer(self.sim.slice, self._on_timer, clock=STEADY_CLOCK)
+
+    def _check(self, parameters: dict[str, object]) -> None:
+        if "max_steps" in parameters:
+            self.sim.max_steps = int(parameters["max_steps"])  # pyright: ignore[reportArgumentType]
+
+    # Time passes
+
+    def _on_command(self, message: JointTrajectory) -> None:
+        if not self.sim.running:
+            return
+        try:
+            command = messages.command_from_msg(message, self.contract)
+        except VgpsError as error:
+            self.get_logger().warning(f"command ignored: {error}")
+            return
+        stamp, loop_ms = messages.stamp_of(message), 1e3 * (time.monotonic() - self._published)
+        if self.sim.clock == "realtime":
+            if stamp > self._answered:
+                self._answered = stamp
+                self.sim.direct(command, loop_ms=loop_ms)
+        elif stamp == self.sim.state.moment.stamp:
+            self.sim.step(command, loop_ms=loop_ms)
+            self._publish()
+
+    def _on_timer(self) -> None:
+        now = time.monotonic()
+        if not self.sim.running:
+            self._due = now
+        elif self.sim.clock == "realtime":
+            self._catch_up(now)
+        elif now - self._published > self.get_parameter("republish_after").value:
+            self.get_logger().info(f"no command came for step {self.sim.state.moment.step}; observation sent again")
+            self._publish()
+
+    def _catch_up(self, now: float) -> None:
+        """Move the world to the wall clock; a machine that is too slow loses time instead of running after it."""
+        self._due = max(self._due, now - 5 * self.sim.slice)
+        while self.sim.running and self._due + self.sim.slice <= now:
+            self._due += self.sim.slice
+            if self.sim.tick():
+                self._publish()
+            else:
+                self._joints.publish(messages.arm_state_to_msg(self.sim.arm(), self.sim.stamp, self.contract))
+
+    # Observations
+
+    def _publish(self) -> None:
+        snapshot = self.sim.snapshot()
+        stamp = snapshot.task.moment.stamp
+        self._published = time.monotonic()
+        self._clock.publish(ClockMsg(clock=messages.to_time(stamp)))
+        self._task.publish(messages.task_state_to_msg(snapshot.task))
+        self._joints.publish(messages.arm_state_to_msg(snapshot.arm, stamp, self.contract))
+        for name, publisher in self._images.items():
+            pixels, frame = snapshot.images[name], topics.camera_frame(name)
+            publisher.publish(messages.image_to_msg(pixels, stamp, frame))
+            info = messages.camera_info(stamp, frame, *pixels.shape[:2], self.sim.fovy(name))
+            self._infos[name].publish(info)
+        if self._transforms:
+            self._transforms(stamp, snapshot.arm)
+
+    # Services
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        try:
+            state = self.sim.reset(request.task, request.seed)
+        except VgpsError as error:
+            response.ok, response.message = False, str(error)
+            return response
+        response.ok, response.episode, response.stamp = True, state.episode, messages.to_time(state.moment.stamp)
+        self._due = time.monotonic()
+        self._publish()
+        return response
+
+    def _on_step(self, request: Step.Request, response: Step.Response) -> Step.Response:
+        try:
+            for _ in range(request.n):
+                self.sim.step()
+            self._publish()
+        except VgpsError as error:
+            response.ok, response.message = False, str(error)
+            return response
+        response.ok, response.state = True, messages.task_state_to_msg(self.sim.state)
+        return response
+
+    def _on_set_clock(self, request: SetClock.Request, response: SetClock.Response) -> SetClock.Response:
+        try:
+            self.sim.set_clock(request.clock, request.latency)
+        except VgpsError as error:
+            response.ok, response.message = False, str(error)
+            return response
+        self._due = time.monotonic()
+        response.ok = True
+        return response
+
+    def destroy_node(self) -> None:
+        self.sim.close()
+        super().destroy_node()
+
+
+def main() -> None:
+    sys.exit(run(SimNode))
+
+
+if __name__ == "__main__":
+    main()

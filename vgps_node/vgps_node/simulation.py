@@ -1,0 +1,177 @@
+"""The simulated world behind `sim_node`: episodes, stamps and three ways to pass time. Knows no ROS.
+
+lockstep   an observation waits for its command; nothing happens meanwhile. Reproducible.
+latency    as lockstep, but the world moves on by `latency` before a command takes effect. Reproducible.
+realtime   the world moves by the wall clock, and a command takes effect when it comes.
+
+Stamps are simulated time and never go back: an episode begins one control step after the last one ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.spaces import Image
+from vgps_node.moments import ArmState, Moment, TaskState
+from vgps_sim.kinematics import JointCommand
+from vgps_sim.tasks import TASKS
+from vgps_sim.world import MAX_STEPS, World
+
+CLOCKS = ("lockstep", "latency", "realtime")
+NANO = 1_000_000_000
+
+
+class NoEpisodeError(VgpsError):
+    """Something was asked of a world in which no episode has begun."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One observation, as it is published."""
+
+    task: TaskState
+    arm: ArmState
+    images: Mapping[str, Image]
+
+
+class Simulation:
+    """Episodes in one world a task; worlds are made when first needed and kept.
+
+    slice: time by which a realtime world moves at once [s].
+    """
+
+    def __init__(
+        self,
+        *,
+        max_steps: int = MAX_STEPS,
+        slice: float = 0.02,
+        make_world: Callable[[str], World] = World,
+    ) -> None:
+        self.max_steps = max_steps
+        self.slice = slice
+        self.clock, self.latency = "lockstep", 0.0
+        self._make_world = make_world
+        self._worlds: dict[str, World] = {}
+        self._world: World | None = None
+        self._base = 0  # [ns] stamp at which the episode began
+        self._state = TaskState(Moment(0))
+        self._command: JointCommand | None = None  # what the arm was last told
+        self._travelled = self._into_step = 0.0  # [s] time spent on it; time into the control step
+
+    # Time
+
+    def set_clock(self, clock: str, latency: float = 0.0) -> None:
+        """How time passes from the next observation on. latency: [s]."""
+        if clock not in CLOCKS:
+            raise UnknownNameError("clock", clock, CLOCKS)
+        if not 0.0 <= latency <= 10.0:
+            raise VgpsError(f"a latency of {latency} s is outside 0..10 s")
+        if latency and clock != "latency":
+            raise VgpsError(f"a latency of {latency} s needs the clock 'latency', not '{clock}'")
+        self.clock, self.latency = clock, latency
+
+    @property
+    def stamp(self) -> int:
+        """Now [ns]."""
+        return self._base + (round(self._world.time * NANO) if self._world else 0)
+
+    @property
+    def state(self) -> TaskState:
+        """As of the last whole control step."""
+        return self._state
+
+    @property
+    def running(self) -> bool:
+        """An episode has begun and is not over."""
+        return self._world is not None and not self._state.done
+
+    # Episodes
+
+    def reset(self, task: str, seed: int) -> TaskState:
+        """Begin an episode; unknown tasks are refused and leave the present one as it is."""
+        if task not in TASKS:
+            raise UnknownNameError("task", task, TASKS)
+        if task not in self._worlds:
+            self._worlds[task] = self._make_world(task)
+        world = self._worlds[task]
+        self._base, self._world = self.stamp + round(world.spec.period * NANO), world
+        world.reset(seed)
+        joints = world.joints()
+        self._command = JointCommand(joints.q, joints.gripper, world.spec.period)
+        self._travelled = self._into_step = 0.0
+        self._state = TaskState(Moment(0, seed), task, world.task.instruction, self._state.episode + 1)
+        return self._note()
+
+    def step(self, command: JointCommand | None = None, *, loop_ms: float = -1.0) -> TaskState:
+        """One control step towards `command`, or on towards the last one; after the latency, if there is one."""
+        world, last = self._episode()
+        command = command or last
+        if self.clock == "latency" and self.latency:
+            world.advance(last, max(1, round(self.latency / world.model.opt.timestep)))
+        world.apply(command)
+        self._command = command
+        return self._note(loop_ms)
+
+    def direct(self, command: JointCommand, *, loop_ms: float = -1.0) -> None:
+        """Realtime: follow `command` from now on."""
+        self._episode()
+        self._command, self._travelled = command, 0.0
+        self._state = replace(self._state, loop_ms=loop_ms)
+
+    def tick(self) -> bool:
+        """Realtime: move on by one slice. True when that ended a control step."""
+        world, command = self._episode()
+        left = max(command.duration - self._travelled, world.model.opt.timestep)
+        world.advance(replace(command, duration=left), round(self.slice / world.model.opt.timestep))
+        self._travelled += self.slice
+        self._into_step += self.slice
+        if self._into_step < world.spec.period - 1e-9:
+            return False
+        self._into_step = 0.0
+        world.step += 1
+        world.happened |= world.task.events(world)
+        self._note(self._state.loop_ms)
+        return True
+
+    def _episode(self) -> tuple[World, JointCommand]:
+        if self._world is None or self._command is None:
+            raise NoEpisodeError("no episode has begun; call /sim/reset first")
+        return self._world, self._command
+
+    def _note(self, loop_ms: float = -1.0) -> TaskState:
+        world, _ = self._episode()
+        success = world.success
+        self._state = replace(
+            self._state,
+            moment=Moment(self.stamp, world.seed, world.step),
+            events=tuple(world.events),
+            success=success,
+            done=success or world.step >= self.max_steps,
+            loop_ms=loop_ms,
+        )
+        return self._state
+
+    # What can be seen
+
+    def arm(self) -> ArmState:
+        world, _ = self._episode()
+        joints = world.joints()
+        return ArmState(joints.q, joints.gripper, joints.velocity)
+
+    def snapshot(self) -> Snapshot:
+        """The present observation."""
+        world, _ = self._episode()
+        return Snapshot(self._state, self.arm(), world.images())
+
+    def fovy(self, camera: str) -> float:
+        """Vertical field of view [deg]."""
+        world, _ = self._episode()
+        return float(world.model.camera(camera).fovy[0])
+
+    def close(self) -> None:
+        for world in self._worlds.values():
+            world.close()
+        self._worlds.clear()
+        self._world = None
