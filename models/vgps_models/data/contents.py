@@ -37,9 +37,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged ({error})") from error
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, columns=columns)
     except FileNotFoundError as error:
         raise DataError(f"{path.name} is missing") from error
     except (OSError, pa.ArrowException) as error:
@@ -59,7 +59,7 @@ def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Conte
         )
     contents = Contents()
     rows: list[dict[str, Any]] = []
-    for path in sorted((root / TABLES).glob("*/*.parquet")):
+    for path in _tables(root):
         try:
             rows += read_parquet(path).to_pylist()
         except DataError as error:
@@ -98,6 +98,19 @@ def read_waiting(root: Path, *, verify: bool = True) -> Contents:
             contents.problems.append(Problem(path.stem, str(error)))
     contents.episodes.sort(key=lambda stored: stored.record.order)
     return contents
+
+
+def merged_keys(root: Path) -> set[Key]:
+    """(task id, seed) of the data set's episodes as its table names them, without verifying any."""
+    keys: set[Key] = set()
+    for path in _tables(root):
+        table = read_parquet(path, ["task_id", "seed"])
+        keys |= set(zip(table["task_id"].to_pylist(), table["seed"].to_pylist(), strict=True))
+    return keys
+
+
+def _tables(root: Path) -> list[Path]:
+    return sorted((root / TABLES).glob("*/*.parquet"))
 
 
 def keys_of(contents: Contents) -> set[Key]:

@@ -61,6 +61,7 @@ class LayoutWriter:
         self._rows: list[dict[str, Any]] = []
         self._records: list[Record] = []
         self._tables: list[pa.Table] = []  # of the data file being filled
+        self._table_bytes = 0
         self._columns: dict[str, list[Any]] = {}  # of all frames, for the statistics
         self._tasks: dict[str, int] = {}
         self._videos: dict[str, VideoCopier] = {}
@@ -84,9 +85,10 @@ class LayoutWriter:
         table = stored.frames.select([*self._widths, *FLAGS])
         for name, values in added.items():
             table = table.append_column(name, pa.array(values, INDEX_TYPES[name]))
-        if sum(t.nbytes for t in self._tables) > DATA_FILE_MB * MB:
+        if self._table_bytes > DATA_FILE_MB * MB:
             self._flush_data()
         self._tables.append(table)
+        self._table_bytes += table.nbytes
         row = _metadata_row(record, index, self._frames) | _prefixed("data", numbered(self._counts["data"]))
         for camera, clip in stored.clips.items():
             key = IMAGE_PREFIX + camera
@@ -140,7 +142,7 @@ class LayoutWriter:
             path = self._file(DATA_PATH.format(**numbered(self._counts["data"])))
             pq.write_table(pa.concat_tables(self._tables), path)
             self._counts["data"] += 1
-            self._tables = []
+            self._tables, self._table_bytes = [], 0
 
     def _file(self, path: str) -> Path:
         full = self._root / path

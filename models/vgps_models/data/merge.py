@@ -63,8 +63,7 @@ def merge(root: Path, spec: ActionSpec) -> Merged:
         chosen = {stored.record.key: stored for stored in (*staged.episodes, *old.episodes)}
         episodes, odd = _alike(sorted(chosen.values(), key=lambda stored: stored.record.order))
         for problem in (*staged.problems, *odd):
-            if (path := staged_path(root, problem.name)).exists():
-                set_aside(root, path)
+            set_aside(root, problem.name)
         problems = (*old.problems, *staged.problems, *odd)
         if not episodes:
             raise DataError(f"{root} holds no complete episode to merge; record some with EpisodeWriter.write first")

@@ -106,7 +106,8 @@ def clear_half_written(root: Path) -> list[Problem]:
     return problems
 
 
-def set_aside(root: Path, path: Path) -> None:
-    """Move a damaged file out of the way without losing it."""
-    (root / DAMAGED).mkdir(exist_ok=True)
-    os.replace(path, root / DAMAGED / path.name)
+def set_aside(root: Path, name: str) -> None:
+    """Move a damaged staged file out of the way without losing it."""
+    if (path := staged_path(root, name)).exists():
+        (root / DAMAGED).mkdir(exist_ok=True)
+        os.replace(path, root / DAMAGED / path.name)

@@ -79,8 +79,9 @@ class VideoReader:
             self.stream: Any = self._container.streams.video[0]
             self.stream.thread_type = "NONE"  # the same bits on every machine, and the fastest at this size
             self.fps = int(self.stream.average_rate)
+            self._frame_ticks = float(1 / (self.fps * self.stream.time_base))
             self.extradata = bytes(self.stream.codec_context.extradata or b"")
-        except (OSError, av.FFmpegError, IndexError, TypeError, ValueError) as error:
+        except (OSError, av.FFmpegError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
             raise DataError(f"{name} cannot be opened as a video ({error}); run `vgps data repair`") from error
 
     def packets(self, first: int, count: int) -> Iterator[Any]:
@@ -118,7 +119,7 @@ class VideoReader:
         return out
 
     def _ticks(self, index: int) -> int:
-        return round(Fraction(index, self.fps) / self.stream.time_base)
+        return round(index * self._frame_ticks)
 
     def _from(self, first: int, count: int) -> Iterator[Any]:
         try:

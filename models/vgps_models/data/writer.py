@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
-from vgps_models.data.contents import keys_of, read_merged, read_waiting
+from vgps_models.data.contents import Contents, keys_of, merged_keys, read_merged, read_waiting
 from vgps_models.data.episodes import FPS, Episode, Key, episode_name
 from vgps_models.data.merge import Merged, finish_swap, is_merged, merge
 from vgps_models.data.records import Problem, open_videos
-from vgps_models.data.staging import FOLDER, clear_half_written, pack, set_aside, staged_path, write_durably
+from vgps_models.data.staging import (
+    FOLDER,
+    clear_half_written,
+    pack,
+    read_staged,
+    set_aside,
+    staged_path,
+    write_durably,
+)
 from vgps_models.data.video import VideoSettings
 from vgps_models.errors import DataError
 from vgps_models.spaces import ActionSpec
+
+DEFAULT_SPEC, DEFAULT_VIDEO = ActionSpec(), VideoSettings()
 
 
 class EpisodeWriter:
@@ -22,54 +33,79 @@ class EpisodeWriter:
         writer.write(episode)              # durable when it returns
     writer.finalise()                      # -> LeRobot v3 files; may be repeated after more episodes
 
-    problems: damaged or half-written episodes found on opening. They are not
-    counted as recorded, so a resumed run records them again.
+    A killed writer's half-written episode is removed on opening. Finding what is
+    recorded verifies every episode bit for bit, so it is done when first asked
+    for; a writer that only writes opens at once, however large the data set.
     """
 
     def __init__(
         self,
         root: Path | str,
         *,
-        spec: ActionSpec = ActionSpec(),
+        spec: ActionSpec = DEFAULT_SPEC,
         fps: int = FPS,
-        video: VideoSettings = VideoSettings(),
+        video: VideoSettings = DEFAULT_VIDEO,
     ) -> None:
         self.root, self._spec, self._fps, self._video = Path(root), spec, fps, video
         (self.root / FOLDER).mkdir(parents=True, exist_ok=True)
         finish_swap(self.root)
+        self._half_written = clear_half_written(self.root)
+        self._merged_keys = merged_keys(self.root)
+        self._written: set[Key] = set()
+
+    @cached_property
+    def _merged(self) -> Contents:
+        if not is_merged(self.root):
+            return Contents()
+        with open_videos() as videos:
+            return read_merged(self.root, videos)
+
+    @cached_property
+    def _staged(self) -> Contents:
         staged = read_waiting(self.root)
         for problem in staged.problems:
-            if (path := staged_path(self.root, problem.name)).exists():
-                set_aside(self.root, path)
-        problems = clear_half_written(self.root) + staged.problems
-        recorded = keys_of(staged)
-        if is_merged(self.root):
-            with open_videos() as videos:
-                merged = read_merged(self.root, videos, videos=False)
-            recorded |= keys_of(merged)
-            problems += merged.problems
-        self._recorded = recorded
-        self.problems: tuple[Problem, ...] = tuple(problems)
+            set_aside(self.root, problem.name)
+        return staged
 
     @property
     def recorded(self) -> frozenset[Key]:
-        """(task id, seed) of all episodes known here: found on opening or written by this writer."""
-        return frozenset(self._recorded)
+        """(task id, seed) of all sound episodes found here or written by this writer."""
+        return frozenset(keys_of(self._staged) | keys_of(self._merged) | self._written)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Half-written and damaged episodes that were found. They count as missing, so a resumed run records them."""
+        return (*self._half_written, *self._staged.problems, *self._merged.problems)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._recorded or staged_path(self.root, episode_name(key)).exists()
+        return key in self._written or key in self._sound_keys
+
+    @cached_property
+    def _sound_keys(self) -> set[Key]:
+        return keys_of(self._staged) | keys_of(self._merged)
 
     def __len__(self) -> int:
-        return len(self._recorded)
+        return len(self.recorded)
 
     def write(self, episode: Episode) -> Path:
         """Encode and store an episode. When this returns, the episode survives a crash."""
-        path = staged_path(self.root, episode.name)
-        if episode.key in self:
+        if self._is_taken(episode.key, staged_path(self.root, episode.name)):
             raise DataError(f"{episode.name} is recorded already in {self.root}; choose another seed or another root")
+        path = staged_path(self.root, episode.name)
         write_durably(path, pack(episode, self._fps, self._video))
-        self._recorded.add(episode.key)
+        self._written.add(episode.key)
         return path
+
+    def _is_taken(self, key: Key, path: Path) -> bool:
+        if path.exists():
+            try:
+                read_staged(path)
+            except DataError:
+                set_aside(self.root, episode_name(key))
+            else:
+                return True
+        # The table names damaged episodes too, and those may be recorded again.
+        return key in self._merged_keys and key in keys_of(self._merged)
 
     def finalise(self) -> Merged:
         """Merge everything that is staged, by whichever writer, into the data set's files."""
