@@ -74,7 +74,9 @@ def panel(
     scores(draw, left, TOP + VIEW_HEIGHT + 30, PANEL_WIDTH, shot.record, colour)
 
 
-def scores(draw: ImageDraw.ImageDraw, left: int, top: int, width: int, record: StepRecord | None, colour: Colour) -> None:
+def scores(
+    draw: ImageDraw.ImageDraw, left: int, top: int, width: int, record: StepRecord | None, colour: Colour
+) -> None:
     """The critic's score of every candidate as a bar, spread as a whisker, the chosen one in colour."""
     mean = np.asarray(record.mean if record else ())
     if not len(mean) or record is None:
@@ -113,7 +115,9 @@ def _framed(shot: Shot, colour: Colour) -> Picture.Image:
         tool, ends = shot.fan
         for i in _by_score(shot.record):
             chosen = i == shot.record.chosen
-            draw.line((*tool, *ends[i]), fill=(*colour, 255) if chosen else (255, 255, 255, 120), width=3 if chosen else 1)
+            draw.line(
+                (*tool, *ends[i]), fill=(*colour, 255) if chosen else (255, 255, 255, 120), width=3 if chosen else 1
+            )
             r = 4 if chosen else 2
             x, y = ends[i]
             draw.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255) if chosen else (255, 255, 255, 170))

@@ -105,4 +105,3 @@ def record(decision: Decision, *, step: int, loop: float) -> StepRecord:
         std=tuple(np.round(decision.std, 5).tolist()),
         reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
     )
-

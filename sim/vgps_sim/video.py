@@ -89,9 +89,7 @@ def replay(episode: EpisodeResult, stage: World, *, camera: str = "shoulder") ->
         world.apply(command)
     stage.set_state(world.state())
     eyes = stage.images()
-    yield Shot(
-        _view(stage, camera), eyes, len(episode.actions), record, None, tuple(world.events), bool(world.success)
-    )
+    yield Shot(_view(stage, camera), eyes, len(episode.actions), record, None, tuple(world.events), bool(world.success))
 
 
 def render(
@@ -220,4 +218,3 @@ def _fan(world: World, camera: str, record: StepRecord) -> tuple[tuple[float, fl
         return (0.5 + (u - 0.5) * aspect) * drawing.VIEW_WIDTH, v * drawing.VIEW_HEIGHT
 
     return pixel(tool), [pixel(tool + np.asarray(r)) for r in record.reach]
-
