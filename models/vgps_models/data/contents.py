@@ -18,6 +18,8 @@ from vgps_models.data.staging import FOLDER, read_staged
 from vgps_models.errors import DataError
 
 TABLES = "meta/episodes"
+# Columns of the episode table that are fields of a Record under the same name.
+PLAIN = ("task_id", "seed", "success", "flaw", "quality", "layout_hash", "length", "images_hash", "frames_hash")
 
 
 @dataclass
@@ -52,10 +54,11 @@ def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Conte
     Raises DataError only when info or the whole episode table are unusable.
     """
     info = read_json(root / layout.INFO)
-    if info.get("codebase_version") != layout.VERSION or "fps" not in info:
+    if info.get("codebase_version") != layout.VERSION or "action_spec" not in info:
         raise DataError(
-            f"{root} is a data set of version {info.get('codebase_version')}; expected {layout.VERSION} "
-            "(convert it with LeRobot's converter first)"
+            f"{root / layout.INFO} is of version {info.get('codebase_version')}"
+            f"{'' if 'action_spec' in info else ' without an action_spec'}; "
+            f"expected a {layout.VERSION} data set recorded by this project"
         )
     contents = Contents()
     rows: list[dict[str, Any]] = []
@@ -76,7 +79,7 @@ def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Conte
     for row in rows:
         name = f"episode {row.get('episode_index', '?')}"
         try:
-            record = _record(row, int(info["fps"]))
+            record = _record(row, info["action_spec"])
             name = record.name
             stored = Stored(record, _frames(row, info, tables), _clips(root, row, info, record))
             stored.verify(open_video, videos=videos)
@@ -163,7 +166,7 @@ def _clips(root: Path, row: dict[str, Any], info: dict[str, Any], record: Record
     return clips
 
 
-def _record(row: dict[str, Any], fps: int) -> Record:
+def _record(row: dict[str, Any], spec: dict[str, Any]) -> Record:
     prefix, suffix = f"videos/{IMAGE_PREFIX}", "/sha256"
     cameras = [name[len(prefix) : -len(suffix)] for name in row if name.startswith(prefix) and name.endswith(suffix)]
     clips: dict[str, ClipRecord] = {}
@@ -175,20 +178,7 @@ def _record(row: dict[str, Any], fps: int) -> Record:
     return Record(
         instruction=row["tasks"][0],
         events=dict(zip(row["events"], row["event_steps"], strict=True)),
-        fps=fps,
+        spec=spec,
         clips=clips,
-        **{
-            name: row[name]
-            for name in (
-                "task_id",
-                "seed",
-                "success",
-                "flaw",
-                "quality",
-                "layout_hash",
-                "length",
-                "images_hash",
-                "frames_hash",
-            )
-        },
+        **{name: row[name] for name in PLAIN},
     )

@@ -13,8 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from vgps_models.errors import DataError
 from vgps_models.spaces import ACTION_NAMES, PROPRIO_NAMES, Image
 
-FPS = 5  # frames a second; one frame a control step
-
 STATE = "observation.state"
 JOINTS = "observation.joints"
 ENVIRONMENT_STATE = "observation.environment_state"

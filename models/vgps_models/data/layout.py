@@ -21,7 +21,6 @@ from vgps_models.data.episodes import FLAGS, IMAGE_PREFIX, VECTOR_NAMES
 from vgps_models.data.records import Record, Stored, Videos, flag, vector, widths
 from vgps_models.data.stats import Stats, pool, vector_stats
 from vgps_models.data.video import VideoCopier, VideoReader
-from vgps_models.spaces import ActionSpec
 
 VERSION = "v3.0"
 PARTS = ("data", "videos", "meta")  # folders of the data set
@@ -56,8 +55,8 @@ def numbered(index: int) -> dict[str, int]:
 class LayoutWriter:
     """Writes a whole data set into an empty folder, one episode after the other."""
 
-    def __init__(self, root: Path, spec: ActionSpec) -> None:
-        self._root, self._spec = root, spec
+    def __init__(self, root: Path) -> None:
+        self._root = root
         self._rows: list[dict[str, Any]] = []
         self._records: list[Record] = []
         self._tables: list[pa.Table] = []  # of the data file being filled
@@ -168,7 +167,7 @@ class LayoutWriter:
             features[key] = {"dtype": "float32" if kind == pa.float32() else "int64", "shape": [1], "names": None}
         return {
             "codebase_version": VERSION,
-            "robot_type": self._spec.arm,
+            "robot_type": first.spec["arm"],
             "total_episodes": len(self._rows),
             "total_frames": self._frames,
             "total_tasks": len(self._tasks),
@@ -180,7 +179,7 @@ class LayoutWriter:
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH,
             "features": features,
-            "action_spec": self._spec.to_json(),
+            "action_spec": first.spec,
         }
 
 

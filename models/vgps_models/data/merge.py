@@ -21,7 +21,6 @@ from vgps_models.data.contents import Contents, read_merged, read_waiting
 from vgps_models.data.records import Problem, Stored, open_videos
 from vgps_models.data.staging import DAMAGED, set_aside, staged_path, sync_folder, write_durably
 from vgps_models.errors import DataError
-from vgps_models.spaces import ActionSpec
 
 NEXT, OLD, READY, LOCK = ".next", ".old", "READY", ".lock"
 
@@ -54,8 +53,11 @@ def finish_swap(root: Path) -> None:
             _swap(root)
 
 
-def merge(root: Path, spec: ActionSpec) -> Merged:
-    """Bring all readable staged episodes into the data set, ordered by (seed, task)."""
+def merge(root: Path, *, anew: bool = False) -> Merged:
+    """Bring all readable staged episodes into the data set, ordered by (seed, task).
+
+    anew: write the files again even when there is nothing to add or to leave out.
+    """
     with locked(root), open_videos() as videos:
         _swap(root)
         old = read_merged(root, videos) if is_merged(root) else Contents()
@@ -67,10 +69,10 @@ def merge(root: Path, spec: ActionSpec) -> Merged:
         problems = (*old.problems, *staged.problems, *odd)
         if not episodes:
             raise DataError(f"{root} holds no complete episode to merge; record some with EpisodeWriter.write first")
-        if staged.episodes or problems:
+        if staged.episodes or problems or anew:
             shutil.rmtree(root / NEXT, ignore_errors=True)
             (root / NEXT).mkdir()
-            writer = layout.LayoutWriter(root / NEXT, spec)
+            writer = layout.LayoutWriter(root / NEXT)
             for stored in episodes:
                 writer.add(stored, videos)
             writer.close()
@@ -118,9 +120,21 @@ def _swap(root: Path) -> None:
     for name in todo["staged"]:
         staged_path(root, name).unlink(missing_ok=True)
     if todo["keep_old"] and any(old.iterdir()):
-        # The old files hold damaged episodes, perhaps to be saved by other means.
-        (root / DAMAGED).mkdir(exist_ok=True)
-        number = sum(1 for _ in (root / DAMAGED).glob("before-repair-*"))
-        os.replace(old, root / DAMAGED / f"before-repair-{number}")
+        os.replace(old, _aside(root))
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(following)
+
+
+def set_data_set_aside(root: Path) -> None:
+    """Move the data set's files out of the way, when none of their episodes is readable."""
+    aside = _aside(root)
+    aside.mkdir()
+    for part in layout.PARTS:
+        if (root / part).exists():
+            os.replace(root / part, aside / part)
+
+
+def _aside(root: Path) -> Path:
+    """A new folder name for damaged files, perhaps to be saved by other means."""
+    (root / DAMAGED).mkdir(exist_ok=True)
+    return root / DAMAGED / f"files-{sum(1 for _ in (root / DAMAGED).glob('files-*'))}"

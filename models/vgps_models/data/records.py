@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from vgps_models.data.episodes import ACTION, COMMANDED, FLAGS, JOINTS, STATE, V
 from vgps_models.data.stats import image_stats
 from vgps_models.data.video import VideoReader
 from vgps_models.errors import DataError
+from vgps_models.spaces import ActionSpec
 
 Stats = dict[str, list[Any]]
 
@@ -55,7 +57,7 @@ class Record:
     quality: str
     layout_hash: str
     length: int
-    fps: int
+    spec: dict[str, Any]  # ActionSpec.to_json() of the actions
     images_hash: str  # over the images as rendered
     frames_hash: str  # over the numeric columns
     clips: dict[str, ClipRecord]
@@ -63,6 +65,11 @@ class Record:
     @property
     def key(self) -> Key:
         return self.task_id, self.seed
+
+    @property
+    def fps(self) -> int:
+        """Frames a second: one frame a control step."""
+        return round(self.spec["control_hz"])
 
     @property
     def order(self) -> tuple[int, str]:
@@ -86,7 +93,7 @@ class Record:
         return cls(**{**data, "clips": {name: ClipRecord(**clip) for name, clip in data["clips"].items()}})
 
     @classmethod
-    def of(cls, episode: Episode, frames: pa.Table, clips: Mapping[str, bytes], fps: int) -> Record:
+    def of(cls, episode: Episode, frames: pa.Table, clips: Mapping[str, bytes], spec: ActionSpec) -> Record:
         described: dict[str, ClipRecord] = {}
         for camera, file in clips.items():
             images = episode.images[camera]
@@ -103,7 +110,7 @@ class Record:
             quality=episode.quality,
             layout_hash=episode.layout_hash,
             length=len(episode),
-            fps=fps,
+            spec=spec.to_json(),
             images_hash=episode.images_hash(),
             frames_hash=frames_hash(frames),
             clips=described,
@@ -111,10 +118,25 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A file stored in a zip file; read when it is needed, so that many may wait without filling the memory."""
+
+    archive: Path
+    name: str
+
+    def read(self) -> bytes:
+        with zipfile.ZipFile(self.archive) as file:
+            return file.read(self.name)
+
+
+VideoFile = Path | Member
+
+
+@dataclass(frozen=True)
 class Clip:
     """Where a camera's packets are: `count` frames of `file` from frame `first` on."""
 
-    file: Path | bytes
+    file: VideoFile
     first: int
     count: int
 
@@ -130,7 +152,7 @@ class Stored:
     def signature(self) -> dict[str, Any]:
         """What all episodes of one data set have in common."""
         sizes = {name: (clip.height, clip.width) for name, clip in self.record.clips.items()}
-        return {"fps": self.record.fps, "cameras": sizes, "vectors": widths(self.frames)}
+        return {"action spec": self.record.spec, "cameras": sizes, "vectors": widths(self.frames)}
 
     def verify(self, open_video: Videos, *, videos: bool = True) -> None:
         """Raise DataError unless columns and clips are, bit for bit, what was recorded."""
@@ -152,18 +174,16 @@ class Stored:
 
 
 class Videos:
-    """Opens each video file once; the last one only, so that a long merge keeps few files open."""
+    """Opens each video file once, and keeps a few of them open."""
 
     def __init__(self) -> None:
-        self._open: dict[Path, VideoReader] = {}
+        self._open: dict[VideoFile, VideoReader] = {}
 
-    def __call__(self, file: Path | bytes, name: str) -> VideoReader:
-        if isinstance(file, bytes):
-            return VideoReader(file, name)
+    def __call__(self, file: VideoFile, name: str) -> VideoReader:
         if file not in self._open:
             if len(self._open) >= 8:
                 self._open.pop(next(iter(self._open))).close()
-            self._open[file] = VideoReader(file, str(file.name))
+            self._open[file] = VideoReader(file.read() if isinstance(file, Member) else file, name)
         return self._open[file]
 
     def close(self) -> None:

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vgps_models.data.episodes import Episode
-from vgps_models.data.records import Clip, Problem, Record, Stored, frame_table, open_videos
+from vgps_models.data.records import Clip, Member, Problem, Record, Stored, frame_table, open_videos
 from vgps_models.data.video import VideoSettings, encode
 from vgps_models.errors import DataError
+from vgps_models.spaces import ActionSpec
 
 FOLDER = "staging"
 DAMAGED = "damaged"  # what could not be read is kept here, out of the way
@@ -33,11 +34,11 @@ def staged_path(root: Path, name: str) -> Path:
     return root / FOLDER / f"{name}.zip"
 
 
-def pack(episode: Episode, fps: int, settings: VideoSettings) -> bytes:
+def pack(episode: Episode, spec: ActionSpec, settings: VideoSettings) -> bytes:
     """An episode as the bytes of its staged file."""
     frames = frame_table(episode)
-    clips = {camera: encode(images, fps, settings) for camera, images in episode.images.items()}
-    record = Record.of(episode, frames, clips, fps)
+    clips = {camera: encode(images, round(spec.control_hz), settings) for camera, images in episode.images.items()}
+    record = Record.of(episode, frames, clips, spec)
     columns, buffer = io.BytesIO(), io.BytesIO()
     pq.write_table(frames, columns)
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
@@ -56,7 +57,7 @@ def read_staged(path: Path, *, verify: bool = True) -> Stored:
                 raise DataError(f"{path.name} is damaged (in {bad})")
             record = Record.from_json(json.loads(file.read(RECORD)))
             frames = pq.read_table(pa.BufferReader(file.read(FRAMES)))
-            clips = {camera: Clip(file.read(camera + CLIP), 0, record.length) for camera in record.clips}
+            clips = {camera: Clip(Member(path, camera + CLIP), 0, record.length) for camera in record.clips}
     # A damaged file can make the readers fail in any way; whatever it is, this file is unusable.
     except Exception as error:
         raise DataError(f"{path.name} cannot be read ({error})") from error

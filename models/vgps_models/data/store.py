@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vgps_models.data.contents import read_json, read_merged, read_waiting
+from vgps_models.data.contents import read_merged, read_waiting
 from vgps_models.data.episodes import ACTION, COMMANDED, DONE, ENVIRONMENT_STATE, FLAWED, JOINTS, STATE, SUCCESS
 from vgps_models.data.layout import INFO
 from vgps_models.data.merge import finish_swap, is_merged
@@ -75,9 +75,7 @@ class EpisodeStore:
             reasons = "; ".join(str(problem) for problem in self.problems[:3])
             raise DataError(f"{self.root} has no readable episode ({reasons}); collect again")
         self.waiting = len(read_waiting(self.root, verify=False).episodes)
-        info = read_json(self.root / INFO)
-        self.fps = int(info["fps"])
-        self.spec = ActionSpec.from_json(info["action_spec"]) if "action_spec" in info else ActionSpec()
+        self.spec = ActionSpec.from_json(self._stored[0].record.spec)
 
     def __len__(self) -> int:
         return len(self._stored)

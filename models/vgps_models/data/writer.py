@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from vgps_models.data.contents import Contents, keys_of, merged_keys, read_merged, read_waiting
-from vgps_models.data.episodes import FPS, Episode, Key, episode_name
+from vgps_models.data.contents import Contents, keys_of, merged_keys, read_json, read_merged, read_waiting
+from vgps_models.data.episodes import Episode, Key, episode_name
+from vgps_models.data.layout import INFO
 from vgps_models.data.merge import Merged, finish_swap, is_merged, merge
 from vgps_models.data.records import Problem, open_videos
 from vgps_models.data.staging import (
@@ -43,14 +44,18 @@ class EpisodeWriter:
         root: Path | str,
         *,
         spec: ActionSpec = DEFAULT_SPEC,
-        fps: int = FPS,
         video: VideoSettings = DEFAULT_VIDEO,
     ) -> None:
-        self.root, self._spec, self._fps, self._video = Path(root), spec, fps, video
+        self.root, self._spec, self._video = Path(root), spec, video
+        if spec.control_hz != round(spec.control_hz):
+            raise DataError(f"a data set needs a whole number of frames a second; control_hz is {spec.control_hz}")
         (self.root / FOLDER).mkdir(parents=True, exist_ok=True)
         finish_swap(self.root)
         self._half_written = clear_half_written(self.root)
         self._merged_keys = merged_keys(self.root)
+        if is_merged(self.root):
+            recorded = ActionSpec.from_json(read_json(self.root / INFO).get("action_spec", {}))
+            recorded.require_equal(spec, mine=f"data set {self.root}", theirs="the episodes to be recorded")
         self._written: set[Key] = set()
 
     @cached_property
@@ -92,7 +97,7 @@ class EpisodeWriter:
         if self._is_taken(episode.key, staged_path(self.root, episode.name)):
             raise DataError(f"{episode.name} is recorded already in {self.root}; choose another seed or another root")
         path = staged_path(self.root, episode.name)
-        write_durably(path, pack(episode, self._fps, self._video))
+        write_durably(path, pack(episode, self._spec, self._video))
         self._written.add(episode.key)
         return path
 
@@ -109,4 +114,8 @@ class EpisodeWriter:
 
     def finalise(self) -> Merged:
         """Merge everything that is staged, by whichever writer, into the data set's files."""
-        return merge(self.root, self._spec)
+        merged = merge(self.root)
+        for name in ("_merged", "_staged", "_sound_keys"):
+            self.__dict__.pop(name, None)
+        self._merged_keys = merged_keys(self.root)
+        return merged
