@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
-from vgps_models.perception.runtime import Perception
+from vgps_models.perception.runtime import Perception, weights_sha256
 from vgps_models.policies.flow import FlowConfig, FlowPolicy, VelocityNet
 from vgps_models.spaces import ActionSpec, Normaliser
 
@@ -90,14 +90,10 @@ def save(path: Path, card: Card, modules: Mapping[str, nn.Module], language: Lan
     for part, module in modules.items():
         tensors |= {f"{part}.{name}": t.detach().contiguous() for name, t in module.state_dict().items()}
     weights = save_tensors(tensors)
-    from vgps_models.perception.runtime import weights_sha256
-
-    card = Card(
-        **{f.name: getattr(card, f.name) for f in fields(card)}
-        | {
-            "weights_sha256": hashlib.sha256(weights).hexdigest(),
-            "encoder_sha256": weights_sha256(modules["encoder"]),
-        }
+    card = replace(
+        card,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        encoder_sha256=weights_sha256(modules["encoder"]),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, weights)
@@ -159,7 +155,10 @@ def load_encoder(name: str | Path) -> tuple[Card, KeypointEncoder]:
 
 
 def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> FlowPolicy:
-    """A policy ready to run. spec: refuse a policy for another arm or action. threads: of torch, for the whole process."""
+    """A policy ready to run.
+
+    spec: refuse a policy for another arm or action. threads: of torch, for the whole process.
+    """
     torch.set_num_threads(threads)
     card, tensors = read(name, "policy")
     action, normaliser = _action(name, card, spec)
@@ -168,7 +167,7 @@ def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: in
 
 
 def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> Critic:
-    """A critic ready to run. spec: refuse a critic for another arm or action. threads: of torch, for the whole process."""
+    """A critic ready to run; arguments as `load_policy`."""
     torch.set_num_threads(threads)
     card, tensors = read(name, "critic")
     action, normaliser = _action(name, card, spec)

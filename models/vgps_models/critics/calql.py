@@ -33,9 +33,9 @@ class CalQLConfig:
 
     gamma: float = 0.98  # discount a control step
     alpha: float = 1.0  # weight of the conservative term
-    random_chunks: int = 4  # uniform chunks in the conservative term
-    policy_chunks: int = 4  # policy samples at s, and as many from s', in the conservative term
-    backup_chunks: int = 6  # policy samples at s' that the backup maximises over, M
+    random_chunks: int = 2  # uniform chunks in the conservative term
+    policy_chunks: int = 3  # policy samples at s, and as many from s', in the conservative term
+    backup_chunks: int = 4  # policy samples at s' that the backup maximises over, M
     backup: Backup = "mean"  # which target ranks and values them: each head's own, the mean, or the smallest
     polyak: float = 0.005  # step of the target network a training step
     wrong_weight: float = 0.5  # weight of the wrong-instruction loss; 0 leaves it out

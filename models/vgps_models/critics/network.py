@@ -58,6 +58,9 @@ class HeadLinear(nn.Module):
 class QEnsemble(nn.Module):
     """Q_e(s, chunk | sentence) for e in heads, in units of return."""
 
+    feature_mean: Tensor
+    feature_std: Tensor
+
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
         self.config = config

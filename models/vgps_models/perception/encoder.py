@@ -12,6 +12,7 @@ nothing here ever reads them, and `EncoderConfig.supervised=False` does without.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -87,31 +88,32 @@ class Percept:
 class ViewNet(nn.Module):
     """One view -> keypoint heat-maps, their coordinates, and what is seen there."""
 
+    cells: Tensor
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         widths = (3 * STRIDE**2, *config.channels)
         last = widths[-1]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False))
-        self.fork = len(self.convs) // 2  # the context branch leaves after this layer
-        self.down = nn.ModuleList(
-            [
-                nn.Conv2d(widths[self.fork], config.context, 3, stride=2, padding=1),
-                nn.Conv2d(config.context, config.context, 3, padding=1),
-                nn.Conv2d(config.context, config.context, 3, padding=1),
-            ]
-        )
+        convs = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)]
+        self.fork = len(convs) // 2  # the context branch leaves after this layer
+        down = [
+            nn.Conv2d(widths[self.fork], config.context, 3, stride=2, padding=1),
+            nn.Conv2d(config.context, config.context, 3, padding=1),
+            nn.Conv2d(config.context, config.context, 3, padding=1),
+        ]
+        for conv in (*convs, *down):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        self.convs, self.down = nn.ModuleList(convs), nn.ModuleList(down)
         self.up = nn.Conv2d(config.context, widths[-2], 1)
         self.film = nn.Linear(config.words, 2 * widths[-2])
         self.keys = nn.Linear(config.words, len(config.keypoints) * last)  # the sentence chooses what to look for
         self.absent = nn.Linear(config.words, len(config.keypoints))
-        self.free = nn.Conv2d(last, config.free, 1)
+        self.free = nn.Conv1d(last, config.free, 1)
         self.keypoints, self.last = len(config.keypoints), last
         cells = (torch.arange(config.grid) + 0.5) / config.grid * 2 - 1
         v, u = torch.meshgrid(cells, cells, indexing="ij")
         self.register_buffer("cells", torch.stack([u.flatten(), v.flatten()], -1), persistent=False)
-        for conv in [*self.convs, *self.down]:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
 
@@ -121,7 +123,10 @@ class ViewNet(nn.Module):
         return self.keypoints * (3 + self.last) + self.free.out_channels * 3
 
     def forward(self, image: Tensor, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """image (B, 3, s, s) in about [-1, 1], words (B, words) -> logits (B, P, cells + 1), confidence (B, P), (B, width)."""
+        """image (B, 3, s, s) in about [-1, 1], words (B, words).
+
+        Returns logits (B, P, cells + 1), confidence (B, P) and what is passed on (B, width).
+        """
         x = F.pixel_unshuffle(image, STRIDE).contiguous(memory_format=torch.channels_last)
         side = x
         for i, conv in enumerate(self.convs[:-1]):
@@ -139,7 +144,7 @@ class ViewNet(nn.Module):
         with torch.autocast(seen.device.type, enabled=False):
             keys = self.keys(words.float()).view(batch, self.keypoints, self.last) * self.last**-0.5
             logits = torch.cat([keys @ seen, self.absent(words.float())[:, :, None]], dim=-1)
-            free = self.free.weight.flatten(1) @ seen + self.free.bias[:, None]
+            free = self.free(seen)
             where = logits[..., :-1].softmax(-1)
             confidence = 1 - logits.softmax(-1)[..., -1]
             free_where = free.softmax(-1)
@@ -156,12 +161,16 @@ class ViewNet(nn.Module):
 class KeypointEncoder(nn.Module):
     """All views, the tool pose and a sentence -> `Percept`. No layer mixes the rows of a batch."""
 
+    position_mean: Tensor
+    position_std: Tensor
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
         self.words = nn.Sequential(nn.Linear(SENTENCE, config.words), nn.GELU())
-        self.views = nn.ModuleList(ViewNet(config) for _ in config.cameras)
-        width = sum(view.width for view in self.views) + PROPRIO + config.words
+        views = [ViewNet(config) for _ in config.cameras]
+        self.views = nn.ModuleList(views)
+        width = sum(view.width for view in views) + PROPRIO + config.words
         self.trunk = nn.Sequential(
             nn.Linear(width, config.hidden),
             nn.GELU(),

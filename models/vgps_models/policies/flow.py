@@ -46,6 +46,10 @@ class FlowConfig:
 class VelocityNet(nn.Module):
     """v(x, t | features, sentence). The condition is computed once for all chunks and all t."""
 
+    feature_mean: Tensor
+    feature_std: Tensor
+    frequencies: Tensor
+
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
         self.config = config
@@ -58,7 +62,7 @@ class VelocityNet(nn.Module):
         self.time = nn.Sequential(nn.Linear(TIME, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
         self.first = nn.Linear(config.chunk, config.width)
         self.layers = nn.ModuleList(nn.Linear(config.width, config.width) for _ in range(config.depth - 1))
-        self.film = nn.Linear(config.width, 2 * config.width * config.depth)
+        self.film = nn.Linear(config.width, config.width * config.depth)
         self.out = nn.Linear(config.width, config.chunk)
         self.register_buffer("frequencies", torch.exp(torch.linspace(0, math.log(100.0), TIME // 2)), persistent=False)
 
@@ -68,17 +72,16 @@ class VelocityNet(nn.Module):
         return self.condition(torch.cat([standard, self.words(sentence)], dim=-1))
 
     def modulation(self, context: Tensor, t: Tensor) -> Tensor:
-        """Scales and shifts of every layer at time t (B, 1). Shape (B, 2 * depth, width)."""
+        """Shift of the first layer, scales of the others, at time t (B, 1). Shape (B, depth, width)."""
         angle = t * self.frequencies
         told = self.time(torch.cat([angle.sin(), angle.cos()], dim=-1))
-        return self.film(F.silu(context + told)).unflatten(-1, (2 * self.config.depth, self.config.width))
+        return self.film(F.silu(context + told)).unflatten(-1, (self.config.depth, self.config.width))
 
     def velocity(self, x: Tensor, modulation: Tensor) -> Tensor:
-        """x (B, K, chunk) -> dx/dt (B, K, chunk), with the modulation (B, 2 * depth, width) of each row."""
-        hidden = x
-        for i, layer in enumerate([self.first, *self.layers]):
-            out = F.silu(layer(hidden) * (1 + modulation[:, None, 2 * i]) + modulation[:, None, 2 * i + 1])
-            hidden = out if i == 0 else hidden + out
+        """x (B, K, chunk) -> dx/dt (B, K, chunk), with the modulation (B, depth, width) of each row."""
+        hidden = F.silu(self.first(x) + modulation[:, None, 0])
+        for i, layer in enumerate(self.layers, start=1):
+            hidden = hidden + F.silu(layer(hidden) * (1 + modulation[:, None, i]))
         return self.out(hidden)
 
     def forward(self, x: Tensor, t: Tensor, features: Tensor, sentence: Tensor) -> Tensor:

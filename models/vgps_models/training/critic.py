@@ -123,7 +123,7 @@ class _Trainer:
         wrong_words = self.sentences[self.frames.wrong_instruction[rows]]
         q_wrong = self.net(self.wrong_features[rows], wrong_words, self.chunks[rows][:, None]).mean(0).numpy()
         won = self.frames.succeeded[columns.episode[rows]]
-        out = {
+        return {
             "held_out_auc": ranking(q, won),
             "held_out_q_success": float(q[won].mean()) if won.any() else 0.0,
             "held_out_q_failure": float(q[~won].mean()) if (~won).any() else 0.0,
@@ -131,7 +131,6 @@ class _Trainer:
             "held_out_q_wrong": float(q_wrong.mean()),
             "held_out_policy_spread": float(q_policy.std(-1).mean()),
         }
-        return out
 
 
 def ranking(score: NDArray, won: NDArray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def _encode(
     size = perception.config.image_size
     right_out = np.empty((len(columns), perception.config.features), np.float32)
     wrong_out = np.empty_like(right_out)
-    words, proprio = torch.from_numpy(sentences), torch.from_numpy(columns.state)
+    words, proprio = torch.from_numpy(sentences), torch.tensor(columns.state)
     for episode in track(range(len(store)), "encoding", console=Console(stderr=True)):
         images = store.images(episode)
         views = torch.from_numpy(np.stack([images[c] for c in perception.config.cameras], axis=1))
@@ -94,7 +95,7 @@ def wrong_instructions(columns: Columns, seed: int = 0) -> Ints:
     random = np.random.Generator(np.random.PCG64([seed, 5]))
     tasks = np.array(columns.instruction_tasks)
     out = np.empty(len(columns), np.int64)
-    for first, end in zip(columns.bounds, columns.bounds[1:], strict=False):
+    for first, end in pairwise(columns.bounds):
         own = columns.instruction[first]
         others = np.flatnonzero(tasks != tasks[own])
         out[first:end] = random.choice(others) if len(others) else own

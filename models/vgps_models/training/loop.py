@@ -33,8 +33,11 @@ class DivergedError(VgpsError):
 class Trainable(Protocol):
     """What the loop drives. `modules` holds everything with weights: networks, averages, targets."""
 
-    modules: Mapping[str, nn.Module]
-    optimiser: torch.optim.Optimizer
+    @property
+    def modules(self) -> Mapping[str, nn.Module]: ...
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer: ...
 
     def step(self, step: int) -> Mapping[str, Tensor]:
         """One update; returns numbers for the log, "loss" among them."""

@@ -99,7 +99,7 @@ def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Pa
     frames = load_frames(config.data, perception, config.cache)
     spec = frames.spec
     # Bounds come from ALL the data, also when only successes are cloned: one normaliser a data set.
-    normaliser = Normaliser.from_actions(frames.columns.actions, spec)
+    normaliser = Normaliser.from_actions(frames.columns.actions.astype(np.float64), spec)
     model = replace(config.model, features=perception.config.features, chunk=spec.horizon * len(spec.names))
     config = replace(config, model=model)
     trainer = _Trainer(config, frames, normaliser)
@@ -115,7 +115,7 @@ def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Pa
         architecture={"encoder": perception.config.to_json(), "policy": model.to_json()},
         spec=spec,
         normaliser=normaliser,
-        instructions=perception.language.known,
+        instructions=tuple(sorted({*perception.language.known, *frames.columns.instructions})),
         data_sha256=frames.data_sha256,
         git=provenance.git_revision(),
         command=provenance.command(),
