@@ -154,3 +154,44 @@ def _vectors(name: str, attribute: str, value: ArrayLike, shape: tuple[int, int]
         bad = sorted({int(row) for row in np.argwhere(~np.isfinite(array))[:, 0]})
         raise DataError(f"episode {name}: {attribute} is not finite at steps {bad[:5]}")
     return array
+
+
+def example_episode(
+    seed: int = 0,
+    *,
+    task_id: str = "put_spoon_on_towel",
+    instruction: str = "put the spoon on the towel",
+    steps: int = 12,
+    size: int = 32,
+    success: bool | None = None,
+) -> Episode:
+    """A small made-up episode, the same for the same arguments: a green square of size / 32 pixels drifts by."""
+    random = np.random.Generator(np.random.PCG64([seed, steps]))
+    images: dict[str, Image] = {}
+    for number, camera in enumerate(("front", "wrist")):
+        frames = np.empty((steps, size, size, 3), np.uint8)
+        frames[:] = np.linspace(60, 160, size, dtype=np.uint8)[:, None, None] + np.uint8(20 * number)
+        side = max(2, size // 32 * 4)
+        corner = random.integers(0, size - side, 2)
+        for step in range(steps):
+            row, column = (corner + step) % (size - side)
+            frames[step, row : row + side, column : column + side] = (30, 190, 60)
+        images[camera] = frames
+    actions = random.uniform(-0.02, 0.02, (steps, 7))
+    actions[:, 6] = np.arange(steps) < steps // 2
+    return Episode(
+        images=images,
+        proprio=random.normal(size=(steps, 10)).astype(np.float32),
+        joints=random.normal(size=(steps, 7)).astype(np.float32),
+        actions=actions.astype(np.float32),
+        instruction=instruction,
+        task_id=task_id,
+        seed=seed,
+        success=bool(seed % 2) if success is None else success,
+        environment_state=random.normal(size=(steps, 6)).astype(np.float32),
+        flawed=np.arange(steps) % 5 == 1,
+        flaw="missed_grasp" if seed % 3 == 0 else "",
+        events={"grasped": 0, "lifted": steps // 2},
+        quality="mixed",
+        layout_hash=f"{seed:04x}",
+    )
