@@ -100,7 +100,6 @@ class Gate:
 
     ABSURD = 10.0  # times the spec's limits: clipping that would hide a fault
     LEAD = 1_000_000_000  # [ns] that a chunk may be ahead of the arm states while these are on their way
-    BULGE = 0.02  # [m] that the tool may leave the workspace box between two targets inside it
     JOINT_SLACK = 1e-3  # [rad] beyond a joint's range that a solver's residue explains
 
     def __init__(
@@ -128,6 +127,8 @@ class Gate:
         self._fault: Rejection | None = None
         self._state, self._reason, self._detail = State.WAITING, Reason.NO_ARM_STATE, "no arm state yet"
         joints = servo.kinematics.model.jnt_range[:6]
+        # A servo that a limit stops ends up to MAX_ERROR beside its target, which is inside the box.
+        self._bulge = servo.MAX_ERROR + 0.005  # [m]
         self._low, self._high = joints[:, 0] - self.JOINT_SLACK, joints[:, 1] + self.JOINT_SLACK
 
     # What comes in
@@ -256,16 +257,16 @@ class Gate:
         if not np.isfinite(actions).all():
             return Rejection(Reason.NOT_FINITE, "a chunk holds NaN or infinity")
         if (np.abs(actions) > self.ABSURD * np.maximum(np.abs(spec.high), np.abs(spec.low))).any():
-            return Rejection(Reason.ABSURD_SIZE, f"a chunk asks for more than {self.ABSURD:g} times the limits of a step")
+            return Rejection(Reason.ABSURD_SIZE, f"a chunk asks for more than {self.ABSURD:g} times a step's limits")
         if self._stopped:
             return Rejection(Reason.ESTOP, "emergency stop is engaged")
         if now is None:
             return Rejection(Reason.NO_ARM_STATE, "no arm state yet")
         if moment.stamp > now.moment.stamp:
-            return Rejection(Reason.FUTURE, f"the chunk is stamped {_lead(moment, now.moment):.2f} s after the arm state")
+            return Rejection(Reason.FUTURE, f"the chunk is {_lead(moment, now.moment):.2f} s ahead of the arm state")
         known = self._seen.get(moment.stamp)
         if known is None:
-            return Rejection(Reason.STALE, f"the chunk is stamped {_lead(now.moment, moment):.2f} s before the arm state")
+            return Rejection(Reason.STALE, f"the chunk is {_lead(now.moment, moment):.2f} s behind the arm state")
         if known != (now.episode, moment):
             return Rejection(Reason.WRONG_EPISODE, f"the chunk answers seed {moment.seed} step {moment.step}")
         if now.moment.step - moment.step >= self._reach(chunk):
@@ -283,7 +284,7 @@ class Gate:
         if (np.abs(command.q - q) > np.asarray(arm.velocity_limits) * command.duration * (1 + 1e-6)).any():
             return Rejection(Reason.STEP_LIMIT, "a joint would have to move faster than its limit")
         outside = self._outside(kinematics.pose(command.q)[0])
-        if outside > max(self.BULGE, self._outside(position)):
+        if outside > max(self._bulge, self._outside(position)):
             return Rejection(Reason.WORKSPACE, f"the tool would be {outside:.3f} m outside its workspace")
         return None
 

@@ -34,9 +34,8 @@ class GateNode(Node):
     def __init__(self, context: Context) -> None:
         super().__init__("gate_node", context=context)
         self.contract = Contract.load()
-        declare(self, execute=2, hold_after=5.0)
         self.gate = Gate(ToolServo())
-        self._apply({name: self.get_parameter(name).value for name in ("execute", "hold_after")})
+        self._apply(declare(self, execute=2, hold_after=5.0))
         on_parameters(self, self._apply)
         self._command = self.create_publisher(JointTrajectory, topics.JOINT_COMMAND, RELIABLE)
         self._sent = self.create_publisher(SentAction, self.contract.action.topic, RELIABLE)

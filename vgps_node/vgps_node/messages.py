@@ -138,7 +138,7 @@ def command_from_msg(message: JointTrajectory, contract: Contract) -> JointComma
     """The last point of a trajectory."""
     if not message.points:
         raise DataError("a joint trajectory has no points")
-    point = message.points[-1]
+    point = list(message.points)[-1]
     target = dict(zip(message.joint_names, point.positions, strict=False))
     if missing := [name for name in (*contract.joints, contract.gripper_joint) if name not in target]:
         raise DataError(f"a joint trajectory lacks {', '.join(missing)}")

@@ -49,10 +49,9 @@ def image_qos(reliable: bool) -> QoSProfile:
     return QoSProfile(depth=4 if reliable else 1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
 
 
-def declare(node: Node, **defaults: bool | int | float | str) -> None:
-    """Declare parameters; the default's type is the parameter's."""
-    for name, value in defaults.items():
-        node.declare_parameter(name, value)
+def declare(node: Node, **defaults: bool | int | float | str) -> dict[str, Any]:
+    """Declare parameters, each of its default's type; returns the values they have been given."""
+    return {name: node.declare_parameter(name, value).value for name, value in defaults.items()}
 
 
 def on_parameters(node: Node, apply: Callable[[dict[str, Any]], None]) -> None:

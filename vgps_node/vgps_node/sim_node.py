@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 from rclpy.context import Context
 from rclpy.node import Node
@@ -30,11 +31,12 @@ class SimNode(Node):
     def __init__(self, context: Context) -> None:
         super().__init__("sim_node", context=context)
         self.contract = Contract.load()
-        declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=2.0)
-        self.sim = Simulation(max_steps=self.get_parameter("max_steps").value)
-        self.sim.set_clock(self.get_parameter("clock").value, self.get_parameter("latency").value)
-        on_parameters(self, self._check)
-        self._clock = self.create_publisher(ClockMsg, "/clock", RELIABLE)
+        parameters = declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=2.0)
+        self.sim, self._republish_after = Simulation(), 0.0
+        self.sim.set_clock(parameters["clock"], parameters["latency"])
+        self._apply(parameters)
+        on_parameters(self, self._apply)
+        self._time = self.create_publisher(ClockMsg, "/clock", RELIABLE)
         self._joints = self.create_publisher(JointState, self.contract.state.topic, RELIABLE)
         self._task = self.create_publisher(TaskState, self.contract.task.topic, LATCHED)
         self._images = {n: self.create_publisher(Image, f.topic, RELIABLE) for n, f in self.contract.images.items()}
@@ -48,9 +50,12 @@ class SimNode(Node):
         self._answered = 0  # stamp of the newest observation that has its command
         self.create_timer(self.sim.slice, self._on_timer, clock=STEADY_CLOCK)
 
-    def _check(self, parameters: dict[str, object]) -> None:
-        if "max_steps" in parameters:
-            self.sim.max_steps = int(parameters["max_steps"])  # pyright: ignore[reportArgumentType]
+    def _apply(self, parameters: dict[str, Any]) -> None:
+        max_steps = parameters.get("max_steps", self.sim.max_steps)
+        republish_after = parameters.get("republish_after", self._republish_after)
+        if max_steps < 1 or not republish_after > 0:
+            raise VgpsError(f"max_steps ({max_steps}) and republish_after ({republish_after} s) must be above 0")
+        self.sim.max_steps, self._republish_after = max_steps, republish_after
 
     # Time passes
 
@@ -77,7 +82,7 @@ class SimNode(Node):
             self._due = now
         elif self.sim.clock == "realtime":
             self._catch_up(now)
-        elif now - self._published > self.get_parameter("republish_after").value:
+        elif now - self._published > self._republish_after:
             self.get_logger().info(f"no command came for step {self.sim.state.moment.step}; observation sent again")
             self._publish()
 
@@ -97,14 +102,14 @@ class SimNode(Node):
         snapshot = self.sim.snapshot()
         stamp = snapshot.task.moment.stamp
         self._published = time.monotonic()
-        self._clock.publish(ClockMsg(clock=messages.to_time(stamp)))
+        self._time.publish(ClockMsg(clock=messages.to_time(stamp)))
         self._task.publish(messages.task_state_to_msg(snapshot.task))
         self._joints.publish(messages.arm_state_to_msg(snapshot.arm, stamp, self.contract))
         for name, publisher in self._images.items():
             pixels, frame = snapshot.images[name], topics.camera_frame(name)
             publisher.publish(messages.image_to_msg(pixels, stamp, frame))
-            info = messages.camera_info(stamp, frame, *pixels.shape[:2], self.sim.fovy(name))
-            self._infos[name].publish(info)
+            height, width, _ = pixels.shape
+            self._infos[name].publish(messages.camera_info(stamp, frame, height, width, self.sim.fovy(name)))
         if self._transforms:
             self._transforms(stamp, snapshot.arm)
 

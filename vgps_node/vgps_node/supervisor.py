@@ -96,7 +96,9 @@ class Supervisor:
                         with suppress(subprocess.TimeoutExpired):
                             self._processes[key.data].wait(timeout=5.0)
                         self.check()
-                        raise NotReadyError(f"{key.data} gave up its ready signal; its log:\n{tail(self.log(key.data))}")
+                        raise NotReadyError(
+                            f"{key.data} gave up its ready signal; its log:\n{tail(self.log(key.data))}"
+                        )
 
     def check(self) -> None:
         """Raise NodeDiedError if a child has ended."""

@@ -1,0 +1,62 @@
+"""The sides of an evaluation, as settings and as controllers made from them. Knows no ROS and loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vgps_models.spaces import Controller
+from vgps_sim.results import Condition
+
+
+@dataclass(frozen=True)
+class Steered:
+    """A guided policy as settings. Picklable; called, it loads the checkpoints and gives the controller."""
+
+    policy: str  # checkpoint: a shipped name or a path
+    critic: str | None  # None for no critic
+    k: int  # chunks to choose from
+    rule: str  # how
+    beta: float = 1.0  # temperature of softmax [score]
+    penalty: float = 1.0  # weight of the spread in mean_std
+
+    def __call__(self) -> Controller:
+        from vgps_models.steering import Steering
+
+        return Steering.from_checkpoints(
+            self.policy, self.critic, k=self.k, rule=self.rule, beta=self.beta, penalty=self.penalty
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the outcome, with the checkpoints by the hash of their weights."""
+        from vgps_models.checkpoint import read_card
+
+        hashes = {"policy_sha256": read_card(self.policy).weights_sha256[:16]}
+        if self.critic is not None:
+            hashes["critic_sha256"] = read_card(self.critic).weights_sha256[:16]
+        return asdict(self) | hashes
+
+    def condition(self, name: str) -> Condition:
+        """A side of an evaluation, refused when policy and critic do not fit each other."""
+        self.require_fit()
+        return Condition(name, self, self.settings())
+
+    def require_fit(self) -> None:
+        """Raise when a checkpoint is unknown, or the two were trained on other actions."""
+        from vgps_models.checkpoint import read_card
+
+        policy = read_card(self.policy)
+        if self.critic is None:
+            return
+        critic = read_card(self.critic)
+        mine, theirs = f"policy {self.policy}", f"critic {self.critic}"
+        if policy.spec and critic.spec:
+            policy.spec.require_equal(critic.spec, mine=mine, theirs=theirs)
+        if policy.normaliser and critic.normaliser:
+            policy.normaliser.require_equal(critic.normaliser, mine=mine, theirs=theirs)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Steered:
+        """Of a condition's settings; what is not ours is left out."""
+        return cls(**{name: settings[name] for name in cls.__dataclass_fields__ if name in settings})

@@ -1,0 +1,81 @@
+"""The value function on the graph: candidates in, the chosen chunk out. `Ranker` does the work."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.node import Node
+
+from vgps_models import checkpoint
+from vgps_models.contract import Contract
+from vgps_models.errors import VgpsError
+from vgps_models.spaces import ActionSpec, Observation
+from vgps_msgs.msg import ActionChunk, Candidates, Scores
+from vgps_node import messages, topics
+from vgps_node.moments import TaskState
+from vgps_node.observing import ObservationInput
+from vgps_node.ranking import Choice, Ranker
+from vgps_node.runtime import RELIABLE, declare, on_parameters, run
+
+NO_CRITIC = "none"
+
+
+class ValueNode(Node):
+    """Encodes observations as they come, and chooses among candidates.
+
+    Parameters: checkpoint, a shipped name, a path or "none"; rule, beta and penalty, see
+    `selection.select`; execute, control steps of a chunk before the next one; reliable_images, see `image_qos`.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("value_node", context=context)
+        choosing = {"rule": "argmax", "beta": 1.0, "penalty": 1.0}
+        parameters = declare(self, checkpoint="critic", **choosing, execute=2, reliable_images=True)
+        self._name, self.ranker, self.execute = NO_CRITIC, Ranker(None), 1
+        self._apply(parameters)
+        on_parameters(self, self._apply)
+        self._chunks = self.create_publisher(ActionChunk, topics.CHUNK, RELIABLE)
+        self._scores = self.create_publisher(Scores, topics.SCORES, RELIABLE)
+        ObservationInput(self, Contract.load(), self._on_observation, reliable=parameters["reliable_images"])
+        self.create_subscription(Candidates, topics.CANDIDATES, self._on_candidates, RELIABLE)
+
+    def _apply(self, parameters: dict[str, Any]) -> None:
+        ranker, critic, name = self.ranker, self.ranker.critic, parameters.get("checkpoint", self._name)
+        if name != self._name:
+            critic = None if name == NO_CRITIC else checkpoint.load_critic(name, spec=ActionSpec())
+        execute = parameters.get("execute", self.execute)
+        if execute < 1:
+            raise VgpsError(f"execute ({execute}) must be at least 1")
+        choosing = {name: parameters.get(name, getattr(ranker, name)) for name in ("rule", "beta", "penalty")}
+        ranker.configure(critic, **choosing)
+        self._name, self.execute = name, execute
+
+    def _on_observation(self, task: TaskState, observation: Observation) -> None:
+        if not task.done and task.moment.step % self.execute == 0:
+            self._publish(self.ranker.see(task.moment, observation))
+
+    def _on_candidates(self, message: Candidates) -> None:
+        try:
+            candidates = messages.candidates_from_msg(message)
+        except VgpsError as error:
+            self.get_logger().warning(f"candidates ignored: {error}")
+            return
+        self._publish(self.ranker.choose(candidates))
+
+    def _publish(self, choice: Choice | None) -> None:
+        if choice is None:
+            return
+        self._chunks.publish(messages.chunk_to_msg(choice.chunk))
+        self._scores.publish(messages.scores_to_msg(choice.scores))
+        if choice.problem:
+            self.get_logger().error(f"passing the first candidate on: {choice.problem}", throttle_duration_sec=1.0)
+
+
+def main() -> None:
+    sys.exit(run(ValueNode))
+
+
+if __name__ == "__main__":
+    main()
