@@ -266,14 +266,33 @@ def numpy_constraint() -> str:
     return "numpy<2" if done.stdout.startswith("1.") else "numpy>=1.26"
 
 
+def link_into(prefix: Path, site: Path) -> None:
+    """What an editable install leaves out: the source folders, and the files of an ament package.
+
+    Links, so that an edited launch file is the one that runs. A wheel carries copies (setup.py).
+    """
+    # An editable install is found last, and the folder `vgps_node/` in the working directory hides it.
+    (site / "vgps_dev.pth").write_text("".join(f"{ROOT / name}\n" for name in PACKAGE_ROOTS))
+    for place, target in (
+        ("share/ament_index/resource_index/packages/vgps", "ros_ws/resource/vgps"),
+        ("share/vgps/package.xml", "package.xml"),
+        ("share/vgps/launch", "launch"),
+        ("lib/vgps", "vgps_node/scripts"),
+    ):
+        link = prefix / place
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink() or link.is_file():
+            link.unlink()
+        elif link.is_dir():
+            shutil.rmtree(link)
+        link.symlink_to(ROOT / target)
+
+
 def install_python_packages(python: dict, sourced: bool) -> None:
     """Everything in pyproject.toml that this machine needs, at the versions of constraints.txt."""
     extras = ",".join((*EXTRAS_ALWAYS, *(EXTRAS_SOURCED if sourced else EXTRAS_WHEELS)))
     files = [ROOT / name for name in ("pyproject.toml", "setup.py", "package.xml", "constraints.txt")]
-    copied = [
-        p for folder in ("launch", "vgps_node/scripts") for p in sorted((ROOT / folder).rglob("*")) if p.is_file()
-    ]
-    expected = digest(*files, *copied, str(ROOT), python["version"], extras)
+    expected = digest(*files, str(ROOT), python["version"], extras)
     if stamped("python", expected):
         return
     pip = [python["executable"], "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
@@ -288,8 +307,7 @@ def install_python_packages(python: dict, sourced: bool) -> None:
         if not has_gpu() and not (site / "torch").is_dir():
             install_torch(pip, constraints)
         run_logged("pip-install", [*pip, *constraints, "-e", f".[{extras}]"])
-        # An editable install is found last, and `vgps_node/` in the working directory hides the package in it.
-        (site / "vgps_dev.pth").write_text("".join(f"{ROOT / name}\n" for name in PACKAGE_ROOTS))
+        link_into(VENV, site)
         set_stamp("python", expected)
 
 
