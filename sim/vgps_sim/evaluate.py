@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -95,7 +96,7 @@ def run(
         execute=execute,
         max_steps=max_steps,
         source=source.name if source else WorldSource.name,
-        command=command or " ".join(sys.argv),
+        command=command or shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
         git=git,
         versions=provenance.versions(),
         wall_seconds=time.perf_counter() - began,
@@ -124,7 +125,7 @@ def attempt(source: EpisodeSource, job: Job) -> EpisodeResult:
     """Play one episode; whatever goes wrong becomes the result's `error`."""
     try:
         return source.play(job)
-    except Exception as error:  # noqa: BLE001 - the evaluation must end with the reason, whatever it is
+    except Exception as error:  # whatever it is, the evaluation must end with the reason
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
         return EpisodeResult(job.task, job.seed, job.condition.name, success=False, steps=0, error=reason)

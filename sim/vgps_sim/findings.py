@@ -72,5 +72,5 @@ def points(difference: float) -> str:
 
 def p_value(p: float) -> str:
     if p < 1e-4:
-        return "< 0.0001"
-    return f"= {p:.2g}" if p < 0.995 else "= 1"
+        return "<\u00a00.0001"
+    return f"=\u00a0{p:.2g}" if p < 0.995 else "=\u00a01"

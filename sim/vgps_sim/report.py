@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
@@ -39,7 +40,7 @@ def write(evaluation: Evaluation, folder: Path, videos: Sequence[Video] = (), *,
 
 def page(evaluation: Evaluation, folder: Path, videos: Sequence[Video] = (), *, made: datetime | None = None) -> str:
     """The HTML text. `folder` is where it will lie, for links to videos that are too large to embed."""
-    templates = resources.files("vgps_sim") / "templates"
+    templates = resources.files("vgps_sim") / "assets" / "report"
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -55,6 +56,7 @@ def page(evaluation: Evaluation, folder: Path, videos: Sequence[Video] = (), *, 
         events=(*EVENTS, "success"),
         comparisons=_comparisons(evaluation),
         by_task=_by_task(evaluation),
+        scale=_scale(evaluation),
         latency=_latency(evaluation),
         settings=_settings(evaluation),
         videos=_videos(videos, folder),
@@ -118,6 +120,14 @@ def _by_task(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
+def _scale(evaluation: Evaluation) -> list[float]:
+    """Ticks of an axis that holds every interval of a difference and zero, a quarter apart."""
+    pairs = [row["pair"] for row in _comparisons(evaluation) + _by_task(evaluation)]
+    ends = [end for p in pairs if p.n for end in p.ci95] or [0.0]
+    low, high = min(math.floor(4 * min(ends)), -1), max(math.ceil(4 * max(ends)), 1)
+    return [tick / 4 for tick in range(low, high + 1)]
+
+
 def _latency(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for i, condition in enumerate(evaluation.conditions):
@@ -148,4 +158,4 @@ def _videos(videos: Sequence[Video], folder: Path) -> list[dict[str, Any]]:
 
 
 def _title(task: str) -> str:
-    return task.replace("_", " ")
+    return task.replace("_", " ").capitalize()

@@ -161,27 +161,25 @@ def compose(
     return canvas
 
 
-def showcase(
-    evaluation: Evaluation,
-    folder: Path,
-    *,
-    limit: int = 3,
-    camera: str = "shoulder",
-) -> list[Video]:
-    """Videos of seeds where the treatment changed the outcome: of different tasks first, one loss among them."""
+def showcase(evaluation: Evaluation, folder: Path, *, limit: int = 3, camera: str = "shoulder") -> list[Video]:
+    """Videos of seeds where the treatment changed the outcome."""
+    conditions = evaluation.conditions[:2]
+    subtitles = [describe(c.settings) for c in conditions]
+    videos = []
+    for task, seed in choose(evaluation, limit):
+        sides = [evaluation.outcomes[c.name][task, seed] for c in conditions]
+        videos.append(render(sides, folder / f"{task}-{seed}.mp4", subtitles=subtitles, camera=camera))
+    return videos
+
+
+def choose(evaluation: Evaluation, limit: int) -> list[tuple[str, int]]:
+    """(task, seed) of up to `limit` changed outcomes: of different tasks first, one loss among them."""
     if len(evaluation.conditions) < 2:
         return []
-    baseline, treatment = evaluation.conditions[0], evaluation.conditions[1]
-    pair = evaluation.pair(treatment.name, baseline.name)
+    baseline, treatment = (c.name for c in evaluation.conditions[:2])
+    pair = evaluation.pair(treatment, baseline)
     won, lost = _varied(pair.won), _varied(pair.lost)
-    chosen = (won[: limit - bool(lost)] + lost)[:limit]
-    subtitles = [describe(baseline.settings), describe(treatment.settings)]
-    videos = []
-    for task, seed in chosen:
-        sides = [evaluation.outcomes[c.name][task, seed] for c in (baseline, treatment)]
-        path = folder / f"{task}-{seed}.mp4"
-        videos.append(render(sides, path, subtitles=subtitles, camera=camera))
-    return videos
+    return (won[: limit - bool(lost)] + lost)[:limit]
 
 
 def describe(settings: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -15,7 +15,7 @@ from vgps_sim.episode import EpisodeSource
 from vgps_sim.results import EpisodeResult, Job
 
 # Two workers with a thread pool each fight over the cores; one thread each is faster.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
 
 Attempt = Callable[[EpisodeSource, Job], EpisodeResult]
 
@@ -69,10 +69,8 @@ def _hand_out(
     if index is None:
         return
     running[connection] = jobs[index]
-    try:
+    with suppress(ConnectionError):  # the worker is dead; reading from it says so, with its exit code
         connection.send(index)
-    except ConnectionError:
-        pass  # the worker is dead; reading from it says so, with its exit code
 
 
 def _work(

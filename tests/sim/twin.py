@@ -1,7 +1,7 @@
 """A real controller for evaluation tests: the scripted expert with noise, on a twin of the world.
 
 It sees the simulator's truth by playing along: its own world, reset to the same seed, executes the
-same actions. `rank` is a perfect critic, so best-of-K must beat the one noisy sample.
+same actions. Its "argmax" is a perfect critic, so best-of-K must beat the one noisy sample.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Twin:
 
     HORIZON = 4
 
-    def __init__(self, k: int = 1, rank: bool = False, sigma: float = 0.012, execute: int = 2) -> None:
-        self.k, self.rank, self.sigma, self.execute = k, rank, sigma, execute
+    def __init__(self, k: int = 1, rule: str = "first", sigma: float = 0.012, execute: int = 2) -> None:
+        self.k, self.rule, self.sigma, self.execute = k, rule, sigma, execute
         self.expert = Expert()
         self.worlds: dict[str, World] = {}
         self.servo = ToolServo()
@@ -39,10 +39,10 @@ class Twin:
         error[:, :, :3] = noise(observation.key, (self.k, 1, 3)) * self.sigma
         candidates = plan + error
         score = -100.0 * np.linalg.norm(error[:, 0, :3], axis=-1)
-        chosen = int(score.argmax()) if self.rank else 0
+        chosen = {"first": 0, "last": self.k - 1, "argmax": int(score.argmax())}[self.rule]
         for action in candidates[chosen, : self.execute]:
             world.apply(joint_command(self.servo, action))
-        scores = {"mean": score, "std": np.full(self.k, 0.1)} if self.rank else {}
+        scores = {"mean": score, "std": np.full(self.k, 0.1)} if self.rule == "argmax" else {}
         return Decision(candidates[chosen], candidates, chosen=chosen, ms={"policy": 1.0, "value": 0.5}, **scores)
 
     def _plan(self, world: World, ghost: World) -> Array:

@@ -1,0 +1,121 @@
+"""The report says what was found, also when that is nothing, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from made import evaluation
+
+from vgps_sim import report
+from vgps_sim.findings import find
+from vgps_sim.results import Condition, Evaluation
+from vgps_sim.video import Video
+
+
+class Page(HTMLParser):
+    """Checks that tags are balanced; collects ids, links and text."""
+
+    EMPTY = frozenset({"meta", "line", "rect", "circle", "br", "img"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href"):
+                self.links.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.EMPTY:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+CASES = {
+    "helped": {"bare": [0] * 20 + [1] * 20, "guided": [1] * 38 + [0] * 2},
+    "hurt": {"bare": [1] * 38 + [0] * 2, "guided": [0] * 20 + [1] * 20},
+    "unclear": {"bare": [0, 1, 0, 1], "guided": [0, 1, 1, 1]},
+    "none": {"bare": [0, 1, 0, 1]},
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_the_finding_is_plain(kind: str) -> None:
+    made = evaluation(CASES[kind])
+    assert find(made).kind == kind
+    line = report.finding(made)
+    assert "\n" not in line and "95 % interval" in line
+    assert ("helped" in line) == (kind == "helped") and ("hurt" in line) == (kind == "hurt")
+
+
+def test_few_seeds_prove_nothing_even_when_the_interval_is_above_zero() -> None:
+    made = evaluation({"bare": [0] * 10, "guided": [1] * 4 + [0] * 6}, tasks=["t"])
+    assert made.pair("guided", "bare").ci95[0] > 0
+    assert find(made).kind == "unclear" and "not proven" in report.finding(made)
+
+
+def test_no_changed_outcome_is_said_so() -> None:
+    assert "changed no outcome" in report.finding(evaluation({"bare": [0, 1], "guided": [0, 1]}))
+
+
+@pytest.mark.parametrize("made", [evaluation(o) for o in CASES.values()] + [evaluation({"bare": [1], "guided": []})])
+def test_the_page_is_whole_and_fetches_nothing(made: Evaluation, tmp_path: Path) -> None:
+    path = report.write(made, tmp_path)
+    html = path.read_text()
+    page = Page(html)
+    assert all(link.startswith("#") for link in page.links)
+    assert not re.search(r"https?://|@import|url\(", html)
+    assert find(made).headline in page.text
+    assert made.command in page.text and made.git in page.text
+    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(made.to_json()))
+
+
+def test_every_discordant_seed_is_listed_and_links_to_its_video(tmp_path: Path) -> None:
+    made = evaluation(CASES["helped"])
+    (tmp_path / "v").mkdir()
+    clip = tmp_path / "v" / "clip.mp4"
+    clip.write_bytes(b"not looked into")
+    pair = made.pair("guided", "bare")
+    task, seed = pair.won[3]
+    page = Page(report.page(made, tmp_path, [Video(clip, task, seed, {"bare": False, "guided": True}, True)]))
+    assert all(str(seed) in page.text for _, seed in (*pair.won, *pair.lost))
+    assert [link for link in page.links if link.startswith("#")] == [f"#v-{task}-{seed}"]
+    assert f"v-{task}-{seed}" in page.ids
+    assert any(link.startswith("data:video/mp4;base64,") for link in page.links)
+
+
+def test_videos_too_large_to_embed_lie_beside_the_page(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(bytes(report.EMBED_LIMIT + 1))
+    html = report.page(evaluation(CASES["helped"]), tmp_path, [Video(clip, "t", 1, {"bare": False}, False)])
+    assert 'src="clip.mp4"' in html and "ended otherwise" in html
+
+
+def test_what_users_typed_is_escaped(tmp_path: Path) -> None:
+    made = evaluation(CASES["unclear"])
+    evil = Condition("bare", settings={"policy": "<script>alert(1)</script>"})
+    made = replace(made, conditions=(evil, *made.conditions[1:]), command="vgps --x '<b>'", notes=("<i>note",))
+    html = report.page(made, tmp_path)
+    assert "<script>" not in html and "<b>'" not in html and "<i>" not in html.replace('<i class="dot', "")
+
+
+def test_an_evaluation_that_ended_early_says_why(tmp_path: Path) -> None:
+    html = report.page(replace(evaluation(CASES["unclear"]), stopped="value_node died"), tmp_path)
+    assert "Ended early" in html and "value_node died" in html

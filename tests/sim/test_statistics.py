@@ -1,0 +1,117 @@
+"""Intervals cover what they promise, treat both sides alike, and survive empty and one-sided data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from vgps_sim.statistics import compare, mcnemar, paired_bootstrap, percentile, wilson
+
+counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+outcomes = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("ab")), min_size=1, max_size=60)
+
+
+@given(counts)
+def test_wilson_holds_the_rate_and_stays_in_range(count: tuple[int, int]) -> None:
+    successes, n = count
+    low, high = wilson(successes, n)
+    assert 0 <= low <= successes / max(n, 1) <= high <= 1
+    assert low < high
+
+
+@given(counts)
+def test_wilson_treats_success_and_failure_alike(count: tuple[int, int]) -> None:
+    successes, n = count
+    low, high = wilson(successes, n)
+    assert wilson(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 10, 200])
+def test_wilson_at_none_and_all(n: int) -> None:
+    assert wilson(0, n)[0] == 0.0 and wilson(n, n)[1] == 1.0
+    assert wilson(0, n)[1] == pytest.approx(3.8415 / (n + 3.8415), abs=1e-4)  # z^2 / (n + z^2)
+
+
+@pytest.mark.parametrize("n", [20, 50, 200])
+def test_wilson_covers_on_average(n: int) -> None:
+    """Exact coverage, averaged over true rates, is close to 95 %."""
+    intervals = np.array([wilson(k, n) for k in range(n + 1)])
+    rates = np.linspace(0.05, 0.95, 91)
+    covers = (intervals[:, :1] <= rates) & (rates <= intervals[:, 1:])
+    coverage = (binom.pmf(np.arange(n + 1)[:, None], n, rates) * covers).sum(axis=0)
+    assert coverage.mean() == pytest.approx(0.95, abs=0.012)
+    assert coverage.min() > 0.88
+
+
+def test_bootstrap_covers_the_true_difference() -> None:
+    """Of 400 experiments with known rates, about 95 % of the intervals hold the difference."""
+    rng = np.random.default_rng(7)
+    tasks = np.repeat(np.arange(4), 25)
+    bare, guided = np.array([0.2, 0.4, 0.5, 0.7])[tasks], np.array([0.5, 0.6, 0.8, 0.85])[tasks]
+    truth = (guided - bare).mean()
+    hits = 0
+    for i in range(400):
+        layout = rng.random(100)  # the same seed is as hard for both sides, so the outcomes are correlated
+        own = rng.random((2, 100)) < 0.5
+        a = np.where(own[0], layout, rng.random(100)) < guided
+        b = np.where(own[1], layout, rng.random(100)) < bare
+        low, high = paired_bootstrap(a.tolist(), b.tolist(), tasks.tolist(), resamples=1500, seed=i)
+        hits += low <= truth <= high
+    assert 0.91 < hits / 400 < 0.98
+
+
+@given(outcomes)
+def test_bootstrap_holds_the_difference_and_turns_round_with_the_sides(rows: list[tuple[bool, bool, str]]) -> None:
+    a, b, strata = ([row[i] for row in rows] for i in range(3))
+    low, high = paired_bootstrap(a, b, strata, resamples=4000)
+    assert low <= np.mean(np.subtract(a, b, dtype=int)) <= high
+    back = paired_bootstrap(b, a, strata, resamples=4000)
+    assert (-back[1], -back[0]) == pytest.approx((low, high), abs=2.5 / len(rows) + 1e-9)
+
+
+def test_bootstrap_is_deterministic_and_stratified() -> None:
+    a, b = [True] * 10 + [False] * 10, [False] * 10 + [False] * 10
+    assert paired_bootstrap(a, b) == paired_bootstrap(a, b)
+    assert paired_bootstrap(a, b, ["x"] * 10 + ["y"] * 10) == (0.5, 0.5)  # within a task nothing varies
+    low, high = paired_bootstrap(a, b)
+    assert low < 0.5 < high
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_bootstrap_of_equal_sides_is_zero(value: bool) -> None:
+    assert paired_bootstrap([value] * 12, [value] * 12, list("abcdefabcdef")) == (0.0, 0.0)
+
+
+def test_nothing_tried_says_nothing() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert paired_bootstrap([], []) == (-1.0, 1.0)
+    assert mcnemar(0, 0) == 1.0
+    assert percentile([], 99) == 0.0
+    assert compare([], []).n == 0
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_is_symmetric_and_the_exact_binomial_tail(won: int, lost: int) -> None:
+    p = mcnemar(won, lost)
+    assert p == pytest.approx(mcnemar(lost, won))
+    n, least = won + lost, min(won, lost)
+    expected = 1.0 if won == lost else 2 * binom.cdf(least, n, 0.5)
+    assert p == pytest.approx(expected)
+
+
+@given(outcomes)
+def test_compare_names_every_discordant_pair(rows: list[tuple[bool, bool, str]]) -> None:
+    a, b, strata = ([row[i] for row in rows] for i in range(3))
+    pair = compare(a, b, strata=strata)
+    assert set(pair.won) == {i for i, row in enumerate(rows) if row[0] and not row[1]}
+    assert set(pair.lost) == {i for i, row in enumerate(rows) if row[1] and not row[0]}
+    assert pair.difference == pytest.approx(np.mean(a) - np.mean(b))
+    assert pair.ci95[0] <= pair.difference <= pair.ci95[1]
+
+
+def test_unpaired_outcomes_are_refused() -> None:
+    with pytest.raises(ValueError, match="equal sequences"):
+        compare([True, False], [True])
