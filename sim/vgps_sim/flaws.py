@@ -23,14 +23,14 @@ QUALITIES = ("expert", "mixed")
 class Rates:
     """How often a flaw is drawn for an episode, and how often it is mended."""
 
-    missed_grasp: float = 0.45
-    early_release: float = 0.2
-    misplaced: float = 0.2
+    missed_grasp: float = 0.5
+    early_release: float = 0.25
+    misplaced: float = 0.25
     wrong_object: float = 0.12
     dithering: float = 0.3
     slow: float = 0.25
     noisy: float = 0.5
-    mended: float = 0.6
+    mended: float = 0.45
 
 
 MIXED = Rates()

@@ -11,7 +11,7 @@ from vgps_sim.results import Condition, EpisodeResult, Evaluation, StepRecord, p
 TASKS = ("put_spoon_on_towel", "put_carrot_on_plate")
 
 
-def evaluation(outcomes: Mapping[str, Sequence[bool]], *, tasks: Sequence[str] = TASKS, **fields) -> Evaluation:
+def evaluation(outcomes: Mapping[str, Sequence[int]], *, tasks: Sequence[str] = TASKS, **fields) -> Evaluation:
     """`outcomes`: condition -> success of pair i."""
     conditions = tuple(
         Condition(name, settings={"policy": "p", "k": 1 if i == 0 else 10, "rule": "argmax"})
