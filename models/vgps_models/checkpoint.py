@@ -126,8 +126,9 @@ def read_card(name: str | Path) -> Card:
         raise CheckpointError(path, "card", "is missing; it belongs beside the weights") from None
     except ValueError as error:
         raise CheckpointError(path, "card", f"is not JSON ({error}); copy or train it again") from None
-    if data.get("format") != FORMAT:
-        raise CheckpointError(path, "format", f"is {data.get('format')!r}; this version reads {FORMAT!r}")
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT:
+        raise CheckpointError(path, "format", f"is {found!r}; this version reads {FORMAT!r}")
     try:
         return Card.from_json(data)
     except (TypeError, KeyError, AttributeError) as error:

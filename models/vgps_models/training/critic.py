@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from vgps_models import checkpoint
 from vgps_models.critics import calql
 from vgps_models.critics.network import CriticConfig, QEnsemble
+from vgps_models.data.sampling import split_episodes, success_frames, transitions
 from vgps_models.spaces import Normaliser
 from vgps_models.training import loop, provenance
-from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames, split_episodes, transitions
+from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
 from vgps_models.training.sample_cache import policy_samples
 
 
@@ -50,10 +51,10 @@ class _Trainer:
     ) -> None:
         self.config, self.frames = config, frames
         columns = frames.columns
-        made = transitions(columns, frames.succeeded, frames.spec.horizon, config.loss.gamma)
+        made = transitions(columns, frames.spec.horizon, config.loss.gamma)
         train, self.test = split_episodes(columns, config.held_out, config.seed)
         if config.success_only:
-            train &= frames.succeeded[columns.episode]
+            train &= success_frames(columns)
         self.train = np.flatnonzero(train & made.usable)
         self.wrong = np.flatnonzero(train & (frames.wrong_instruction != columns.instruction))
         self.features = torch.from_numpy(frames.features)
@@ -122,7 +123,7 @@ class _Trainer:
         q_policy = self.net.score(encoded, self.samples[rows]).mean(0).numpy()
         wrong_words = self.sentences[self.frames.wrong_instruction[rows]]
         q_wrong = self.net(self.wrong_features[rows], wrong_words, self.chunks[rows][:, None]).mean(0).numpy()
-        won = self.frames.succeeded[columns.episode[rows]]
+        won = success_frames(columns)[rows]
         return {
             "held_out_auc": ranking(q, won),
             "held_out_q_success": float(q[won].mean()) if won.any() else 0.0,

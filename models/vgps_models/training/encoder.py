@@ -53,7 +53,7 @@ class _Trainer:
     def __init__(self, config: EncoderTraining, scenes: SceneSet, language: Language) -> None:
         self.config, self.scenes = config, scenes
         torch.manual_seed(config.seed)
-        net = KeypointEncoder(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = KeypointEncoder(config.model)
         views = len(config.model.cameras)
         redraw = nn.Sequential(nn.Linear(config.model.latent, 256), nn.GELU(), nn.Linear(256, views * THUMB**2 * 3))
         self.net, self.redraw = net, redraw

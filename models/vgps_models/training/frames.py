@@ -1,10 +1,9 @@
-"""An episode store as the arrays that policy and critic train on: frozen features, chunks, transitions."""
+"""An episode store as the arrays that policy and critic train on: frozen features and chunks."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,13 @@ from rich.console import Console
 from rich.progress import track
 
 from vgps_models.data import Columns, EpisodeStore
+from vgps_models.data.sampling import action_chunks, wrong_instructions
 from vgps_models.errors import DataError
 from vgps_models.perception.runtime import Perception
-from vgps_models.spaces import GRIPPER, ActionSpec, Normaliser
+from vgps_models.spaces import ActionSpec, Normaliser
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +33,6 @@ class Frames:
     sentences: Floats  # (I, 384)
     spec: ActionSpec
     data_sha256: str
-
-    @property
-    def succeeded(self) -> Bools:
-        """Whether each episode ended in success. Shape (M,)."""
-        return self.columns.success[self.columns.bounds[1:] - 1]
 
 
 def load_frames(data: Path, perception: Perception, cache: Path, *, batch: int = 64) -> Frames:
@@ -87,73 +81,10 @@ def _encode(
     return right_out, wrong_out
 
 
-def wrong_instructions(columns: Columns, seed: int = 0) -> Ints:
-    """For every frame one instruction of another task; the same one throughout an episode. Shape (N,).
-
-    With a single task there is none: then the right one comes back, and no frame may be used as a negative.
-    """
-    random = np.random.Generator(np.random.PCG64([seed, 5]))
-    tasks = np.array(columns.instruction_tasks)
-    out = np.empty(len(columns), np.int64)
-    for first, end in pairwise(columns.bounds):
-        own = columns.instruction[first]
-        others = np.flatnonzero(tasks != tasks[own])
-        out[first:end] = random.choice(others) if len(others) else own
-    return out
-
-
 def chunks(columns: Columns, spec: ActionSpec, normaliser: Normaliser) -> Floats:
-    """The H actions from every frame on, normalised and flat. Shape (N, H * 7).
-
-    Past the end of the episode the arm stays where it is and the gripper as it was.
-    """
-    steps = np.arange(len(columns))[:, None] + np.arange(spec.horizon)
-    last = columns.bounds[1:][columns.episode][:, None] - 1
-    actions = columns.actions[np.minimum(steps, last)].astype(np.float64)
-    actions[..., :GRIPPER] *= (steps <= last)[..., None]
-    return normaliser.normalise(spec.clip(actions)).reshape(len(columns), -1).astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class Transitions:
-    """What followed the chunk of every frame. N frames; see `calql.Batch` for the meaning."""
-
-    usable: Bools  # (N,) false where nothing is known of what followed
-    reward: Floats  # (N,)
-    discount: Floats  # (N,)
-    following: Ints  # (N,) the frame that is s'
-    mc_return: Floats  # (N,)
-
-
-def transitions(columns: Columns, succeeded: Bools, horizon: int, gamma: float) -> Transitions:
-    """n-step transitions of whole chunks: -1 a step, 0 on the step that succeeds, failures cut off, not ended.
-
-    A success that comes within the chunk ends it (discount 0). An episode that
-    did not succeed ran out of time: its chunks bootstrap from its last frame.
-    """
-    index = np.arange(len(columns))
-    last = columns.bounds[1:][columns.episode] - 1
-    won = succeeded[columns.episode]
-    left = last - index + 1  # actions from here to the end
-    ends = won & (left <= horizon)
-    n = np.where(ends, left - 1, np.minimum(horizon, last - index))  # steps that cost -1
-    to_go = (1 - gamma ** (left - 1.0)) / (1 - gamma)
-    return Transitions(
-        usable=ends | (n > 0),
-        reward=(-(1 - gamma ** n.astype(np.float64)) / (1 - gamma)).astype(np.float32),
-        discount=np.where(ends, 0.0, gamma ** n.astype(np.float64)).astype(np.float32),
-        following=np.minimum(index + horizon, last),
-        mc_return=np.where(won, -to_go, -1 / (1 - gamma)).astype(np.float32),
-    )
-
-
-def split_episodes(columns: Columns, fraction: float, seed: int) -> tuple[Bools, Bools]:
-    """Frames to train on and frames of held-out episodes. Shapes (N,), (N,)."""
-    count = len(columns.bounds) - 1
-    held = max(1, round(count * fraction)) if count > 1 else 0
-    order = np.random.Generator(np.random.PCG64([seed, 3])).permutation(count)
-    out = np.isin(columns.episode, order[:held])
-    return ~out, out
+    """The H actions from every frame on, executable, normalised and flat. Shape (N, H * 7)."""
+    metric = spec.clip(action_chunks(columns, spec.horizon).astype(np.float64))
+    return normaliser.normalise(metric).reshape(len(columns), -1).astype(np.float32)
 
 
 def feature_scale(features: Floats) -> tuple[torch.Tensor, torch.Tensor]:

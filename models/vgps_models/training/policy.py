@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from vgps_models import checkpoint
+from vgps_models.data.sampling import split_episodes, success_frames
 from vgps_models.errors import DataError
 from vgps_models.policies.flow import FlowConfig, VelocityNet
 from vgps_models.spaces import Normaliser
 from vgps_models.training import loop, provenance
-from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames, split_episodes
+from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class _Trainer:
         self.config = config
         train, test = split_episodes(frames.columns, config.held_out, config.seed)
         if config.success_only:
-            won = frames.succeeded[frames.columns.episode]
+            won = success_frames(frames.columns)
             train, test = train & won, test & won
         self.train, self.test = np.flatnonzero(train), np.flatnonzero(test)
         if len(self.train) == 0:

