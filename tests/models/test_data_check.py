@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -134,12 +135,20 @@ def test_frames_missing_from_the_data_file_are_found(root: Path) -> None:
 
 def test_a_missing_row_of_the_episode_table_is_found(root: Path) -> None:
     pq.write_table(pq.read_table(root / TABLE).slice(0, COUNT - 1), root / TABLE)
-    assert ["1 episodes" in problem.reason for problem in check(root).problems] == [True]
+    assert ["rows of 1 episodes" in problem.reason for problem in check(root).problems] == [True]
+
+
+def test_a_changed_row_of_the_episode_table_is_found(root: Path) -> None:
+    table = pq.read_table(root / TABLE)
+    won = table["success"].to_pylist()
+    won[2] = not won[2]
+    pq.write_table(table.set_column(table.schema.get_field_index("success"), "success", [won]), root / TABLE)
+    assert [problem.name for problem in check(root).problems] == ["episode 2"]
 
 
 def test_without_the_episode_table_the_waiting_episodes_are_saved(root: Path) -> None:
     (root / TABLE).write_bytes(b"")
-    with pytest.raises(DataError, match="restore that file"):
+    with pytest.raises(DataError, match="restore meta/episodes"):
         EpisodeStore(root)
     report = check(root)
     assert (report.episodes, report.waiting, report.ok) == (0, 2, False)
@@ -148,13 +157,19 @@ def test_without_the_episode_table_the_waiting_episodes_are_saved(root: Path) ->
     assert check(root).ok
 
 
-@pytest.mark.parametrize("name", ["meta/stats.json", "meta/tasks.parquet"])
-def test_files_that_can_be_made_anew_are(root: Path, name: str) -> None:
-    (root / name).unlink()
+@pytest.mark.parametrize("name", ["meta/info.json", "meta/stats.json", "meta/tasks.parquet"])
+@pytest.mark.parametrize("how", ["change", "remove"])
+def test_files_that_can_be_made_anew_are(root: Path, name: str, how: str) -> None:
+    path = root / name
+    if how == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b" ")
     assert [problem.name for problem in check(root).problems] == [name]
+    assert len(EpisodeStore(root)) == COUNT
     repair(root)
     assert check(root).ok
-    assert (root / name).exists()
+    assert path.stat().st_size > 0
 
 
 def test_nothing_to_save_says_so(tmp_path: Path) -> None:
@@ -162,9 +177,9 @@ def test_nothing_to_save_says_so(tmp_path: Path) -> None:
         repair(tmp_path / "nowhere")
     assert not check(tmp_path / "nowhere").ok
     assert not check(tmp_path).ok
-    (tmp_path / "meta").mkdir()
-    (tmp_path / "meta/info.json").write_text('{"codebase_version": "v2.1"}')
-    assert "v2.1" in str(check(tmp_path).problems[0])
+    (tmp_path / TABLE).parent.mkdir(parents=True)
+    pq.write_table(pa.table({"episode_index": [0]}), tmp_path / TABLE)
+    assert "not recorded by this project" in str(check(tmp_path).problems[0])
     with pytest.raises(DataError, match="can be saved"):
         repair(tmp_path)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vgps_models.data import layout
-from vgps_models.data.contents import Contents, read_json, read_merged, read_parquet, read_waiting
+from vgps_models.data.contents import Contents, meta_problems, read_merged, read_waiting
 from vgps_models.data.merge import Merged, finish_swap, is_merged, locked, merge, set_data_set_aside
 from vgps_models.data.records import Problem, open_videos
 from vgps_models.data.staging import FOLDER, TEMPORARY, clear_half_written
@@ -86,7 +86,7 @@ def check(root: Path | str) -> Report:
                 merged = read_merged(root, videos)
         except DataError as error:
             problems.append(Problem(str(root), str(error)))
-        problems += _check_meta(root, merged)
+        problems += meta_problems(root)
     elif any((root / part).exists() for part in layout.PARTS):
         problems.append(Problem(layout.INFO, "is missing"))
     waiting = read_waiting(root)
@@ -147,19 +147,3 @@ def repair(root: Path | str) -> Merged:
     known = set(merged.problems)
     problems = (*half, *merged.problems, *(problem for problem in before.problems if problem not in known))
     return Merged(merged.episodes, merged.added, problems)
-
-
-def _check_meta(root: Path, merged: Contents) -> list[Problem]:
-    """Problems of the files that LeRobot needs and this project can make anew."""
-    problems: list[Problem] = []
-    try:
-        known = set(read_parquet(root / layout.TASKS).column("__index_level_0__").to_pylist())
-        if missing := {stored.record.instruction for stored in merged.episodes} - known:
-            problems.append(Problem(layout.TASKS, f"lacks the instructions {sorted(missing)[:3]}"))
-    except (DataError, KeyError) as error:
-        problems.append(Problem(layout.TASKS, str(error)))
-    try:
-        read_json(root / layout.STATS)
-    except DataError as error:
-        problems.append(Problem(layout.STATS, str(error)))
-    return problems

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +17,7 @@ from vgps_models.data.episodes import FLAGS, IMAGE_PREFIX, VECTOR_NAMES, Key
 from vgps_models.data.records import Clip, ClipRecord, Problem, Record, Stored, Videos
 from vgps_models.data.staging import FOLDER, read_staged
 from vgps_models.errors import DataError
+from vgps_models.spaces import ActionSpec
 
 TABLES = "meta/episodes"
 # Columns of the episode table that are fields of a Record under the same name.
@@ -30,15 +32,6 @@ class Contents:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is missing") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error})") from error
-
-
 def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns)
@@ -51,37 +44,35 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
 def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Contents:
     """The episodes of the data set's files; with `videos` their packets are verified too.
 
-    Raises DataError only when info or the whole episode table are unusable.
+    Raises DataError only when no episode table is readable.
     """
-    info = read_json(root / layout.INFO)
-    if info.get("codebase_version") != layout.VERSION or "action_spec" not in info:
-        raise DataError(
-            f"{root / layout.INFO} is of version {info.get('codebase_version')}"
-            f"{'' if 'action_spec' in info else ' without an action_spec'}; "
-            f"expected a {layout.VERSION} data set recorded by this project"
-        )
     contents = Contents()
     rows: list[dict[str, Any]] = []
+    spec: dict[str, Any] = {}
     for path in _tables(root):
         try:
-            rows += read_parquet(path).to_pylist()
+            table = read_parquet(path)
+            own = _own(table)
         except DataError as error:
             contents.problems.append(Problem(str(path.relative_to(root)), str(error)))
+            continue
+        rows += table.to_pylist()
+        spec = own["action_spec"]
+        if missing := own["episodes"] - table.num_rows:
+            contents.problems.append(Problem(str(path.relative_to(root)), f"lacks the rows of {missing} episodes"))
     if not rows:
+        reasons = "".join(f"; {problem}" for problem in contents.problems)
         raise DataError(
-            f"{root} has no readable episode table in {TABLES}, so its frames cannot be told apart; "
-            "restore that file from a copy or collect again"
+            f"{root} has no readable episode table, so its frames cannot be told apart{reasons}; "
+            f"restore {layout.EPISODES_PATH.format(**layout.numbered(0))} from a copy or collect again"
         )
-    missing = int(info.get("total_episodes", len(rows))) - len(rows)
-    if missing > 0:
-        contents.problems.append(Problem(TABLES, f"{missing} episodes of meta/info.json are not in the episode table"))
     tables = _Cache(lambda path: read_parquet(root / path))
     for row in rows:
         name = f"episode {row.get('episode_index', '?')}"
         try:
-            record = _record(row, info["action_spec"])
+            record = _record(row, spec)
             name = record.name
-            stored = Stored(record, _frames(row, info, tables), _clips(root, row, info, record))
+            stored = Stored(record, _frames(row, record, tables), _clips(root, row, record))
             stored.verify(open_video, videos=videos)
         except (DataError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
             reason = f"its row lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -103,13 +94,39 @@ def read_waiting(root: Path, *, verify: bool = True) -> Contents:
     return contents
 
 
-def merged_keys(root: Path) -> set[Key]:
-    """(task id, seed) of the data set's episodes as its table names them, without verifying any."""
+def meta_problems(root: Path) -> list[Problem]:
+    """Which of info, statistics and tasks are not as they were written; they can be made anew from the rest."""
+    problems: list[Problem] = []
+    for table in _tables(root):
+        try:
+            known = _own(read_parquet(table, []))["files"]
+        except DataError:
+            continue
+        for path, expected in known.items():
+            if not (root / path).exists():
+                problems.append(Problem(path, "is missing; `vgps data repair` makes it anew"))
+            elif layout.file_hash(root / path) != expected:
+                problems.append(Problem(path, "was changed or damaged; `vgps data repair` makes it anew"))
+    return problems
+
+
+def glance(root: Path) -> tuple[set[Key], ActionSpec | None]:
+    """(task id, seed) of the data set's episodes and their action spec, without verifying anything."""
     keys: set[Key] = set()
+    spec: ActionSpec | None = None
     for path in _tables(root):
         table = read_parquet(path, ["task_id", "seed"])
         keys |= set(zip(table["task_id"].to_pylist(), table["seed"].to_pylist(), strict=True))
-    return keys
+        spec = ActionSpec.from_json(_own(table)["action_spec"])
+    return keys, spec
+
+
+def _own(table: pa.Table) -> dict[str, Any]:
+    """What this project keeps in an episode table's schema: action_spec, episodes, files -> sha256."""
+    try:
+        return json.loads((table.schema.metadata or {})[layout.OWN.encode()])
+    except (KeyError, ValueError) as error:
+        raise DataError("it was not recorded by this project; only its own data sets can be read") from error
 
 
 def _tables(root: Path) -> list[Path]:
@@ -143,24 +160,24 @@ def _numbers(row: dict[str, Any], prefix: str) -> dict[str, int]:
     return {name: row[f"{prefix}/{name}"] for name in ("chunk_index", "file_index")}
 
 
-def _frames(row: dict[str, Any], info: dict[str, Any], tables: _Cache) -> pa.Table:
-    path = info["data_path"].format(**_numbers(row, "data"))
+def _frames(row: dict[str, Any], record: Record, tables: _Cache) -> pa.Table:
+    path = layout.DATA_PATH.format(**_numbers(row, "data"))
     table = tables(path)
     start = row["dataset_from_index"] - table.column("index")[0].as_py()
     frames = table.slice(max(start, 0), row["length"])
     if start < 0 or frames.num_rows != row["length"]:
         raise DataError(f"its frames are not in {path}")
-    indices = frames.column("episode_index").unique().to_pylist()
-    if indices != [row["episode_index"]]:
-        raise DataError(f"{path} holds frames of episode {indices} in its place")
+    for name, expected in layout.index_columns(row, record.fps).items():
+        if not np.array_equal(frames.column(name).to_numpy(), expected):
+            raise DataError(f"'{name}' in {path} does not agree with the episode table")
     return frames.select([key for key in (*VECTOR_NAMES, *FLAGS) if key in frames.column_names])
 
 
-def _clips(root: Path, row: dict[str, Any], info: dict[str, Any], record: Record) -> dict[str, Clip]:
+def _clips(root: Path, row: dict[str, Any], record: Record) -> dict[str, Clip]:
     clips: dict[str, Clip] = {}
     for camera in record.clips:
         key = IMAGE_PREFIX + camera
-        path = root / info["video_path"].format(video_key=key, **_numbers(row, f"videos/{key}"))
+        path = root / layout.VIDEO_PATH.format(video_key=key, **_numbers(row, f"videos/{key}"))
         first = round(row[f"videos/{key}/from_timestamp"] * record.fps)
         clips[camera] = Clip(path, first, record.length)
     return clips
@@ -175,10 +192,13 @@ def _record(row: dict[str, Any], spec: dict[str, Any]) -> Record:
         stats = {name[len(statistics) :]: value for name, value in row.items() if name.startswith(statistics)}
         height, width = row[f"{prefix}{camera}/height"], row[f"{prefix}{camera}/width"]
         clips[camera] = ClipRecord(height, width, row[f"{prefix}{camera}{suffix}"], stats)
-    return Record(
+    record = Record(
         instruction=row["tasks"][0],
         events=dict(zip(row["events"], row["event_steps"], strict=True)),
         spec=spec,
         clips=clips,
         **{name: row[name] for name in PLAIN},
     )
+    if record.digest() != row["record_hash"]:
+        raise DataError(f"{record.name}: its row in the episode table is damaged")
+    return record

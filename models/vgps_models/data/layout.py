@@ -8,6 +8,7 @@ videos/<key>/chunk-000/file-000.mp4        many episodes a file
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from vgps_models.data.episodes import FLAGS, IMAGE_PREFIX, VECTOR_NAMES
 from vgps_models.data.records import Record, Stored, Videos, flag, vector, widths
@@ -32,6 +34,7 @@ VIDEO_PATH = "videos/{video_key}/" + FILE + ".mp4"
 CHUNK_FILES = 1000  # files a chunk folder
 DATA_FILE_MB, VIDEO_FILE_MB = 100, 200
 MB = 2**20
+OWN = "vgps"  # key of what this project adds to the episode table's schema
 
 INDEX_TYPES = {
     "timestamp": pa.float32(),
@@ -73,22 +76,15 @@ class LayoutWriter:
         record, index = stored.record, len(self._rows)
         self._widths = self._widths or widths(stored.frames)
         task = self._tasks.setdefault(record.instruction, len(self._tasks))
-        steps = np.arange(record.length)
-        added = {
-            "timestamp": (steps / record.fps).astype(np.float32),
-            "frame_index": steps,
-            "episode_index": np.full(record.length, index),
-            "index": steps + self._frames,
-            "task_index": np.full(record.length, task),
-        }
+        row = _metadata_row(record, index, self._frames, task)
         table = stored.frames.select([*self._widths, *FLAGS])
-        for name, values in added.items():
+        for name, values in index_columns(row, record.fps).items():
             table = table.append_column(name, pa.array(values, INDEX_TYPES[name]))
         if self._table_bytes > DATA_FILE_MB * MB:
             self._flush_data()
         self._tables.append(table)
         self._table_bytes += table.nbytes
-        row = _metadata_row(record, index, self._frames) | _prefixed("data", numbered(self._counts["data"]))
+        row |= _prefixed("data", numbered(self._counts["data"]))
         for camera, clip in stored.clips.items():
             key = IMAGE_PREFIX + camera
             source = open_video(clip.file, f"{record.name} {camera}")
@@ -113,15 +109,21 @@ class LayoutWriter:
         self._flush_data()
         for copier in self._videos.values():
             copier.close()
-        columns = {name: [row[name] for row in self._rows] for name in self._rows[0]}
-        table = pa.table({n: pa.array(v, FIXED_COLUMNS.get(n)) for n, v in columns.items()})
-        pq.write_table(table, self._file(EPISODES_PATH.format(**numbered(0))))
         _write_tasks(self._tasks, self._file(TASKS))
         stats: dict[str, Stats] = {key: vector_stats(np.concatenate(v)) for key, v in self._columns.items()}
         for camera in self._records[0].clips:
             stats[IMAGE_PREFIX + camera] = pool([record.clips[camera].stats for record in self._records])
         self._file(STATS).write_text(json.dumps(stats, indent=1))
         self._file(INFO).write_text(json.dumps(self._info(), indent=1))
+        columns = {name: [row[name] for row in self._rows] for name in self._rows[0]}
+        table = pa.table({n: pa.array(v, FIXED_COLUMNS.get(n)) for n, v in columns.items()})
+        made_by = {
+            "action_spec": self._records[0].spec,
+            "episodes": len(self._rows),
+            "files": {path: file_hash(self._root / path) for path in (INFO, STATS, TASKS)},
+        }
+        table = table.replace_schema_metadata({OWN: json.dumps(made_by)})
+        pq.write_table(table, self._file(EPISODES_PATH.format(**numbered(0))))
 
     def _copier(self, key: str, source: VideoReader) -> VideoCopier:
         """The file to append to: a new one when it is full or was encoded with other settings."""
@@ -183,7 +185,23 @@ class LayoutWriter:
         }
 
 
-def _metadata_row(record: Record, index: int, first_frame: int) -> dict[str, Any]:
+def file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def index_columns(row: dict[str, Any], fps: int) -> dict[str, NDArray[Any]]:
+    """The columns that place an episode's frames in the data set. Each of shape (T,)."""
+    steps = np.arange(row["length"])
+    return {
+        "timestamp": (steps / fps).astype(np.float32),
+        "frame_index": steps,
+        "episode_index": np.full(len(steps), row["episode_index"]),
+        "index": steps + row["dataset_from_index"],
+        "task_index": np.full(len(steps), row["task_index"]),
+    }
+
+
+def _metadata_row(record: Record, index: int, first_frame: int, task: int) -> dict[str, Any]:
     return {
         "episode_index": index,
         "tasks": [record.instruction],
@@ -200,6 +218,8 @@ def _metadata_row(record: Record, index: int, first_frame: int) -> dict[str, Any
         "layout_hash": record.layout_hash,
         "images_hash": record.images_hash,
         "frames_hash": record.frames_hash,
+        "task_index": task,
+        "record_hash": record.digest(),
     }
 
 

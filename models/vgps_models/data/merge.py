@@ -43,7 +43,7 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def is_merged(root: Path) -> bool:
-    return (root / layout.INFO).exists()
+    return (root / "meta").is_dir()
 
 
 def finish_swap(root: Path) -> None:

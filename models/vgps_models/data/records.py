@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -84,6 +85,10 @@ class Record:
         """Stands for the whole episode in the data hash."""
         parts = (self.name, self.instruction, str(self.success), self.flaw, self.images_hash, self.frames_hash)
         return "\n".join(parts)
+
+    def digest(self) -> str:
+        """sha256 of this record, so that a damaged row of the episode table is told from a good one."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

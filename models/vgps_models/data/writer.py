@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
-from vgps_models.data.contents import Contents, keys_of, merged_keys, read_json, read_merged, read_waiting
+from vgps_models.data.contents import Contents, glance, keys_of, read_merged, read_waiting
 from vgps_models.data.episodes import Episode, Key, episode_name
-from vgps_models.data.layout import INFO
 from vgps_models.data.merge import Merged, finish_swap, is_merged, merge
 from vgps_models.data.records import Problem, open_videos
 from vgps_models.data.staging import (
@@ -52,9 +51,8 @@ class EpisodeWriter:
         (self.root / FOLDER).mkdir(parents=True, exist_ok=True)
         finish_swap(self.root)
         self._half_written = clear_half_written(self.root)
-        self._merged_keys = merged_keys(self.root)
-        if is_merged(self.root):
-            recorded = ActionSpec.from_json(read_json(self.root / INFO).get("action_spec", {}))
+        self._merged_keys, recorded = glance(self.root)
+        if recorded:
             recorded.require_equal(spec, mine=f"data set {self.root}", theirs="the episodes to be recorded")
         self._written: set[Key] = set()
 
@@ -117,5 +115,5 @@ class EpisodeWriter:
         merged = merge(self.root)
         for name in ("_merged", "_staged", "_sound_keys"):
             self.__dict__.pop(name, None)
-        self._merged_keys = merged_keys(self.root)
+        self._merged_keys, _ = glance(self.root)
         return merged
