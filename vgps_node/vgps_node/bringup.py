@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vgps_models.critics.selection import require_rule
+from vgps_models.errors import UnknownNameError
+
 Parameter = bool | int | float | str
 
+CLOCKS = ("lockstep", "latency", "realtime")
 SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
 
 
@@ -42,6 +47,19 @@ class GraphOptions:
     max_steps: int = 60  # control steps after which an episode is over
     clock: str = "lockstep"  # lockstep, latency or realtime
     latency: float = 0.0  # [s] that the world moves on before a command, for clock latency
+
+    def __post_init__(self) -> None:
+        require_rule(self.rule)
+        if self.clock not in CLOCKS:
+            raise UnknownNameError("clock", self.clock, CLOCKS)
+
+
+def environment() -> dict[str, str]:
+    """What the nodes run in: one thread each, since they share the cores, and drawing without a display."""
+    ours = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "LP")}
+    if not os.environ.get("DISPLAY"):
+        ours["MUJOCO_GL"] = "egl"
+    return ours | os.environ
 
 
 def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:

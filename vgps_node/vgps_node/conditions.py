@@ -43,9 +43,11 @@ class Steered:
         return Condition(name, self, self.settings())
 
     def require_fit(self) -> None:
-        """Raise when a checkpoint is unknown, or the two were trained on other actions."""
+        """Raise when a rule or checkpoint is unknown, or the two were trained on other actions."""
         from vgps_models.checkpoint import read_card
+        from vgps_models.critics.selection import require_rule
 
+        require_rule(self.rule)
         policy = read_card(self.policy)
         if self.critic is None:
             return

@@ -6,6 +6,7 @@ nothing that the user has set already. No ROS is imported here.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -46,8 +47,9 @@ def complete(environment: MutableMapping[str, str], prefix: Path = Path(sys.pref
     # The profile keeps UDP on the loopback interface, so it would cut off a graph that spans machines.
     chosen = any(environment.get(name) for name in PROFILE_VARIABLES)
     if environment[DISCOVERY_VARIABLE] == "LOCALHOST" and not chosen:
-        for name in PROFILE_VARIABLES:
-            environment[name] = str(launch_file("config", "fastdds.xml"))
+        with contextlib.suppress(MissingDependencyError):  # images suffer without it; `vgps doctor` says so
+            profile = str(launch_file("config", "fastdds.xml"))
+            environment.update(dict.fromkeys(PROFILE_VARIABLES, profile))
 
 
 def prepare() -> None:
@@ -65,7 +67,8 @@ def preload_messages(folder: Path) -> int:
     """
     libraries = sorted(folder.glob(f"lib{MESSAGES}__*.so"))
     for library in libraries:
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        with contextlib.suppress(OSError):  # no ROS 2 is sourced: whoever imports rclpy will hear of it
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     return len(libraries)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -108,7 +107,7 @@ class RosSession:
         domain = self._stack.enter_context(own_domain())
         specs = sim_graph(self._options)
         commands = {spec.name: spec.command() for spec in specs}
-        environment = os.environ | {"ROS_DOMAIN_ID": str(domain)}
+        environment = bringup.environment() | {"ROS_DOMAIN_ID": str(domain)}
         self.supervisor = self._stack.enter_context(Supervisor(commands, self._log_folder, environment))
         context, self._executor = self._stack.enter_context(ros([], domain_id=domain))
         self._node = Node("evaluation", context=context)
@@ -123,14 +122,10 @@ class RosSession:
         node, contract = self._node, Contract.load()
         self._reset = node.create_client(srv.Reset, topics.RESET)
         self._setters = {name: AsyncParameterClient(node, name) for name in (SIM, POLICY, VALUE, GATE)}
-        heard: tuple[tuple[type, str, Callable[[Any], None]], ...] = (
-            (msg.TaskState, contract.task.topic, self._on_state),
-            (msg.SentAction, contract.action.topic, self._on_sent),
-            (msg.Candidates, topics.CANDIDATES, self._on_candidates),
-            (msg.Scores, topics.SCORES, self._on_scores),
-        )
-        for kind, topic, hear in heard:
-            node.create_subscription(kind, topic, hear, RELIABLE)
+        node.create_subscription(msg.TaskState, contract.task.topic, self._on_state, RELIABLE)
+        node.create_subscription(msg.SentAction, contract.action.topic, self._on_sent, RELIABLE)
+        node.create_subscription(msg.Candidates, topics.CANDIDATES, self._on_candidates, RELIABLE)
+        node.create_subscription(msg.Scores, topics.SCORES, self._on_scores, RELIABLE)
 
     def _wait_for_graph(self, timeout: float = 30.0) -> None:
         """Until every node sees every other one: a reader for each topic, a server for each service."""

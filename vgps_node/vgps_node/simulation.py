@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.spaces import Image
+from vgps_node.bringup import CLOCKS
 from vgps_node.moments import ArmState, Moment, TaskState
 from vgps_sim.kinematics import JointCommand
 from vgps_sim.tasks import TASKS
 from vgps_sim.world import MAX_STEPS, World
 
-CLOCKS = ("lockstep", "latency", "realtime")
 NANO = 1_000_000_000
 
 

@@ -1,0 +1,40 @@
+"""ros2 launch vgps sim.launch.py [clock:=realtime] [k:=10] ...
+
+The nodes and their parameters are those of `vgps up sim`: both read `vgps_node.bringup`.
+"""
+
+from dataclasses import fields
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from launch import LaunchDescription  # pyright: ignore[reportAttributeAccessIssue]
+from vgps_node.bringup import GraphOptions, sim_graph
+
+DEFAULTS = GraphOptions()
+
+
+def make_nodes(context):
+    values = {
+        field.name: type(getattr(DEFAULTS, field.name))(LaunchConfiguration(field.name).perform(context))
+        for field in fields(GraphOptions)
+    }
+    return [
+        Node(
+            package=spec.package,
+            executable=spec.name,
+            name=spec.name,
+            parameters=[dict(spec.parameters)],
+            output="screen",
+        )
+        for spec in sim_graph(GraphOptions(**values))
+    ]
+
+
+def generate_launch_description():
+    arguments = [
+        DeclareLaunchArgument(field.name, default_value=str(getattr(DEFAULTS, field.name)))
+        for field in fields(GraphOptions)
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=make_nodes)])

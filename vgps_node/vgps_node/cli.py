@@ -1,0 +1,94 @@
+"""The `vgps` command: finds the command, imports only what that one needs, and turns errors into sentences."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vgps_models.errors import UnknownNameError, VgpsError
+
+
+@dataclass(frozen=True)
+class Command:
+    """target: `module:function` under vgps_node.commands; the function takes (arguments, prog)."""
+
+    target: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command("demo:main", "the main job: bare against guided policy over ROS 2, with a report"),
+    "up": Command("up:main", "bring the ROS graph up and keep it up"),
+    "eval": Command("evaluation:main", "success rates of policies, on the same seeds, with intervals"),
+    "collect": Command("collect:main", "record demonstrations in the simulator"),
+    "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
+    "train": Command("train:main", "train encoder, policy or critic"),
+    "data": Command("data:main", "info, check or repair a data set"),
+    "bench": Command("bench:main", "measure latencies of this machine"),
+    "doctor": Command("doctor:main", "what this machine has and lacks, and the command that mends it"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 failed, 2 asked for something that does not exist."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print(usage())
+            return 0 if arguments else 2
+        name, rest = arguments[0], arguments[1:]
+        if name not in COMMANDS:
+            raise UnknownNameError("command", name, COMMANDS)
+        module, function = COMMANDS[name].target.split(":")
+        run = getattr(importlib.import_module(f"vgps_node.commands.{module}"), function)
+        return run(rest, prog=f"vgps {name}") or 0
+    except UnknownNameError as error:
+        near = difflib.get_close_matches(error.name, error.valid, n=1)
+        print(f"error: {error}" + (f". Did you mean '{near[0]}'?" if near else ""), file=sys.stderr)
+        return 2
+    except VgpsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def choose(
+    what: str, choices: Sequence[str], arguments: Sequence[str], *, prog: str, about: str
+) -> tuple[str, list[str]]:
+    """Split a word that must be one of `choices` off the arguments. Asked for help, prints it and leaves."""
+    arguments = list(arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: {prog} {{{','.join(choices)}}} [options]\n\n{about}\n\n{prog} {choices[0]} --help says more.")
+        raise SystemExit(0 if arguments else 2)
+    if arguments[0] not in choices:
+        raise UnknownNameError(what, arguments[0], choices)
+    return arguments[0], arguments[1:]
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vgps COMMAND [options]",
+            "",
+            "Value-guided control of robot policies over ROS 2.",
+            "",
+            *lines,
+            "",
+            "vgps COMMAND --help says more.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

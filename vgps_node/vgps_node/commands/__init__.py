@@ -1,0 +1,1 @@
+"""The commands of `vgps`, a module each: what they take, and which function of the house does it."""

@@ -1,0 +1,154 @@
+"""vgps eval"""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_node.bringup import GraphOptions
+from vgps_node.conditions import Steered
+from vgps_sim.results import REPORT_SEED, Condition
+
+if TYPE_CHECKING:
+    from vgps_sim.results import Evaluation
+
+DEFAULTS = GraphOptions()
+SIDES = ("bare", "guided", "random", "worst", "filtered")
+TASKS = ("put_spoon_on_towel", "put_carrot_on_plate", "stack_green_block_on_yellow_block", "put_eggplant_in_basket")
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    policy: str = DEFAULTS.policy  # checkpoint: a shipped name or a path
+    critic: str = DEFAULTS.critic  # checkpoint, or "none" to evaluate without one
+    k: int = DEFAULTS.k  # chunks to choose from on the guided sides
+    select: str = DEFAULTS.rule  # how the guided side chooses: argmax, softmax or mean_std
+    beta: float = DEFAULTS.beta  # temperature of softmax [score]
+    penalty: float = DEFAULTS.penalty  # weight of the spread in mean_std
+    sides: tuple[str, ...] = ("bare", "guided")  # of bare, guided, random, worst, filtered; the first is the baseline
+    filtered: str = "policy_success_only"  # checkpoint of the side "filtered": cloned from successes alone
+    tasks: tuple[str, ...] = TASKS
+    episodes: int = 40  # paired seeds in all, spread evenly over the tasks
+    seed: int = REPORT_SEED  # the first of them; below 1000000 are for tuning
+    execute: int = DEFAULTS.execute  # control steps of a chunk before the next one
+    max_steps: int = DEFAULTS.max_steps  # control steps after which an episode has failed
+    processes: int = 2  # worker processes; one when it goes over ROS
+    ros: bool = False  # play over the ROS graph instead of in this process
+    clock: str = DEFAULTS.clock  # lockstep, latency or realtime; others than lockstep need --ros
+    latency: float = DEFAULTS.latency  # [s] before a command takes effect, for clock latency
+    json: Path | None = None  # file to write the numbers to
+    out: Path | None = None  # folder for episodes, report and videos; run again, it goes on where it stopped
+    videos: int = 0  # how many seeds to film for the report, needs --out
+
+    def conditions(self) -> list[Condition]:
+        """The sides, each refused when its checkpoints do not fit."""
+        critic = None if self.critic == "none" else self.critic
+        rules = {"guided": self.select, "random": "random", "worst": "worst"}
+        sides: list[Condition] = []
+        for name in self.sides:
+            if name not in SIDES:
+                raise UnknownNameError("side", name, SIDES)
+            if name in ("bare", "filtered"):
+                side = Steered(self.policy if name == "bare" else self.filtered, None, 1, "first")
+            else:
+                needs = None if name == "random" else critic
+                if name != "random" and critic is None:
+                    raise VgpsError(f"the side '{name}' needs a critic; give --critic, or --sides bare random")
+                side = Steered(self.policy, needs, self.k, rules[name], self.beta, self.penalty)
+            sides.append(side.condition(name))
+        return sides
+
+    def graph(self) -> GraphOptions:
+        """What the graph starts with; every episode then sets its own side."""
+        return GraphOptions(
+            policy=self.policy,
+            critic=self.critic,
+            k=self.k,
+            rule="first" if self.critic == "none" else self.select,
+            beta=self.beta,
+            penalty=self.penalty,
+            execute=self.execute,
+            max_steps=self.max_steps,
+            clock=self.clock,
+            latency=self.latency,
+        )
+
+
+def main(arguments: Sequence[str], *, prog: str) -> int:
+    """Success rates on the same seeds for every side, with 95 % intervals.
+
+    bare: the policy's one sample. guided: the critic's choice among K. random, worst: a random and the
+    critic's worst of K. filtered: a policy cloned from the successful episodes alone, one sample.
+
+    Examples:
+        vgps eval --episodes 200 --json runs/eval.json
+        vgps eval --sides bare guided random worst --k 10 --select argmax --out runs/k10
+        vgps eval --ros --episodes 20 --tasks put_spoon_on_towel put_carrot_on_plate
+        vgps eval --ros --clock latency --latency 0.1
+    """
+    config = tyro.cli(EvalConfig, args=list(arguments), prog=prog, description=main.__doc__)
+    evaluation = evaluate(config, command=shlex.join([*prog.split(), *arguments]))
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)
+        config.json.write_text(json_module.dumps(evaluation.to_json(), indent=2) + "\n")
+    report(evaluation, config.out, videos=config.videos)
+    return 1 if evaluation.stopped else 0
+
+
+def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
+    """Play every side on the same seeds, in this process or over ROS."""
+    from vgps_sim import evaluate as paired
+
+    for task in config.tasks:
+        if task not in TASKS:
+            raise UnknownNameError("task", task, TASKS)
+    if config.clock != "lockstep" and not config.ros:
+        raise VgpsError(f"the clock '{config.clock}' exists on the ROS graph alone; add --ros")
+    conditions = config.conditions()
+    log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
+    with _source(config, log) as source:
+        return paired.run(
+            conditions,
+            config.tasks,
+            range(config.seed, config.seed + config.episodes),
+            execute=config.execute,
+            max_steps=config.max_steps,
+            folder=config.out,
+            source=source,
+            processes=1 if config.ros else config.processes,
+            command=command,
+        )
+
+
+def _source(config: EvalConfig, log: Path):
+    if not config.ros:
+        return nullcontext()
+    from vgps_node.session import RosSession
+
+    return RosSession(config.graph(), log)
+
+
+def report(evaluation: Evaluation, folder: Path | None, *, videos: int) -> None:
+    """Say what was found; with a folder, write it down."""
+    from vgps_sim import report as reporting
+
+    if evaluation.stopped:
+        print(f"stopped early: {evaluation.stopped}", file=sys.stderr)
+    if folder is not None:
+        films = []
+        if videos and not evaluation.stopped:
+            from vgps_sim.video import showcase
+
+            films = showcase(evaluation, folder / "videos", limit=videos)
+        print(f"report: {reporting.write(evaluation, folder, films)}")
+    print(reporting.finding(evaluation))

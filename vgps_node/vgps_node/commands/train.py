@@ -1,0 +1,33 @@
+"""vgps train encoder|policy|critic"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import tyro
+
+from vgps_node.cli import choose
+
+PARTS = {
+    "encoder": ("EncoderTraining", "train_encoder"),
+    "policy": ("PolicyTraining", "train_policy"),
+    "critic": ("CriticTraining", "train_critic"),
+}
+
+
+def main(arguments: Sequence[str], *, prog: str) -> int:
+    """Train one part; interrupted, the same command goes on where it stopped.
+
+    Examples:
+        vgps train encoder --data data/scenes --out runs/encoder.safetensors
+        vgps train policy --data data/mixed --encoder runs/encoder.safetensors --out runs/policy.safetensors
+        vgps train critic --data data/mixed --policy runs/policy.safetensors --out runs/critic.safetensors
+    """
+    part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
+    config_name, train_name = PARTS[part]
+    module = importlib.import_module(f"vgps_models.training.{part}")
+    config = tyro.cli(getattr(module, config_name), args=rest, prog=f"{prog} {part}")
+    out = getattr(module, train_name)(config)
+    print(f"wrote {out}" if out else "stopped before the end; the same command goes on from here")
+    return 0 if out else 1

@@ -1,0 +1,54 @@
+"""vgps up"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from vgps_node.bringup import GraphOptions, environment, sim_graph
+from vgps_node.cli import choose
+from vgps_node.conditions import Steered
+from vgps_node.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class UpCommand:
+    options: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
+    log: Path = Path("runs/log")  # folder for the output of the nodes
+
+
+def main(arguments: Sequence[str], *, prog: str) -> int:
+    """Bring the graph up and keep it up until Ctrl-C. The domain is ROS_DOMAIN_ID, 0 when it is not set.
+
+    Examples:
+        vgps up sim                                  a simulated arm under guided control
+        vgps up sim --rule first --k 1               the bare policy
+        vgps up sim --clock realtime                 against the wall clock
+        ros2 service call /sim/reset vgps_msgs/srv/Reset "{task: put_spoon_on_towel, seed: 1}"
+    """
+    _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
+    command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
+    o = command.options
+    Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.rule).require_fit()
+    console = Console(stderr=True, highlight=False)
+    commands = {spec.name: spec.command() for spec in sim_graph(o)}
+    # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with Supervisor(commands, command.log, environment()) as supervisor:
+            console.print(f"starting {', '.join(commands)}; logs in {command.log}")
+            supervisor.wait_ready()
+            console.print(f"the graph is up ({o.clock}); Ctrl-C stops it")
+            while True:
+                supervisor.check()
+                time.sleep(0.2)
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 0
