@@ -141,7 +141,11 @@ def _latency(evaluation: Evaluation) -> list[dict[str, Any]]:
 def _settings(evaluation: Evaluation) -> dict[str, list[str]]:
     """Setting -> its value under every condition."""
     keys = dict.fromkeys(key for c in evaluation.conditions for key in c.settings)
-    return {key: [str(c.settings.get(key, "\u2013")) for c in evaluation.conditions] for key in keys}
+
+    def shown(value: Any) -> str:
+        return "\u2013" if value is None else str(value)
+
+    return {key: [shown(c.settings.get(key)) for c in evaluation.conditions] for key in keys}
 
 
 def _videos(videos: Sequence[Video], folder: Path) -> list[dict[str, Any]]:

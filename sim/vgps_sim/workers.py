@@ -15,7 +15,9 @@ from vgps_sim.episode import EpisodeSource
 from vgps_sim.results import EpisodeResult, Job
 
 # Two workers with a thread pool each fight over the cores; one thread each is faster.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1")
+ONE_THREAD: dict[str, str] = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1"
+)
 
 Attempt = Callable[[EpisodeSource, Job], EpisodeResult]
 

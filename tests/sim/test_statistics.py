@@ -65,7 +65,7 @@ def test_bootstrap_covers_the_true_difference() -> None:
 
 @given(outcomes)
 def test_bootstrap_holds_the_difference_and_turns_round_with_the_sides(rows: list[tuple[bool, bool, str]]) -> None:
-    a, b, strata = ([row[i] for row in rows] for i in range(3))
+    a, b, strata = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     low, high = paired_bootstrap(a, b, strata, resamples=4000)
     assert low <= np.mean(np.subtract(a, b, dtype=int)) <= high
     back = paired_bootstrap(b, a, strata, resamples=4000)
@@ -104,7 +104,7 @@ def test_mcnemar_is_symmetric_and_the_exact_binomial_tail(won: int, lost: int) -
 
 @given(outcomes)
 def test_compare_names_every_discordant_pair(rows: list[tuple[bool, bool, str]]) -> None:
-    a, b, strata = ([row[i] for row in rows] for i in range(3))
+    a, b, strata = [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     pair = compare(a, b, strata=strata)
     assert set(pair.won) == {i for i, row in enumerate(rows) if row[0] and not row[1]}
     assert set(pair.lost) == {i for i, row in enumerate(rows) if row[1] and not row[0]}
