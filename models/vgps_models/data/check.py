@@ -56,7 +56,7 @@ class Info:
     cameras: dict[str, tuple[int, int]]  # (height, width)
     tasks: dict[str, TaskCount]
     instructions: int
-    flaws: dict[str, int]  # episodes by flaw; "none" for those without
+    flaws: dict[str, int]  # flaw -> episodes that have it, perhaps beside others; "none" for those without any
     flawed_frames: int
     qualities: dict[str, int]
     seeds: tuple[int, int]  # lowest and highest
@@ -115,7 +115,7 @@ def info(root: Path | str) -> Info:
         cameras={name: (clip.height, clip.width) for name, clip in records[0].clips.items()},
         tasks={name: TaskCount(len(won), sum(won)) for name, won in outcomes.items()},
         instructions=len(columns.instructions),
-        flaws=dict(Counter(record.flaw or "none" for record in records).most_common()),
+        flaws=dict(Counter(flaw for r in records for flaw in (r.flaw or "none").split("+")).most_common()),
         flawed_frames=int(columns.flawed.sum()),
         qualities=dict(Counter(record.quality for record in records)),
         seeds=(min(record.seed for record in records), max(record.seed for record in records)),

@@ -49,6 +49,7 @@ def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Conte
     contents = Contents()
     rows: list[dict[str, Any]] = []
     spec: dict[str, Any] = {}
+    headers: dict[str, str] = {}
     for path in _tables(root):
         try:
             table = read_parquet(path)
@@ -58,6 +59,7 @@ def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Conte
             continue
         rows += table.to_pylist()
         spec = own["action_spec"]
+        headers |= own.get("videos", {})
         if missing := own["episodes"] - table.num_rows:
             contents.problems.append(Problem(str(path.relative_to(root)), f"lacks the rows of {missing} episodes"))
     if not rows:
@@ -72,7 +74,7 @@ def read_merged(root: Path, open_video: Videos, *, videos: bool = True) -> Conte
         try:
             record = _record(row, spec)
             name = record.name
-            stored = Stored(record, _frames(row, record, tables), _clips(root, row, record))
+            stored = Stored(record, _frames(row, record, tables), _clips(root, row, record, headers))
             stored.verify(open_video, videos=videos)
         except (DataError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
             reason = f"its row lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -122,7 +124,7 @@ def glance(root: Path) -> tuple[set[Key], ActionSpec | None]:
 
 
 def _own(table: pa.Table) -> dict[str, Any]:
-    """What this project keeps in an episode table's schema: action_spec, episodes, files -> sha256."""
+    """What this project keeps in an episode table's schema: action_spec, episodes, videos and files -> sha256."""
     try:
         return json.loads((table.schema.metadata or {})[layout.OWN.encode()])
     except (KeyError, ValueError) as error:
@@ -173,13 +175,13 @@ def _frames(row: dict[str, Any], record: Record, tables: _Cache) -> pa.Table:
     return frames.select([key for key in (*VECTOR_NAMES, *FLAGS) if key in frames.column_names])
 
 
-def _clips(root: Path, row: dict[str, Any], record: Record) -> dict[str, Clip]:
+def _clips(root: Path, row: dict[str, Any], record: Record, headers: dict[str, str]) -> dict[str, Clip]:
     clips: dict[str, Clip] = {}
     for camera in record.clips:
         key = IMAGE_PREFIX + camera
-        path = root / layout.VIDEO_PATH.format(video_key=key, **_numbers(row, f"videos/{key}"))
+        path = layout.VIDEO_PATH.format(video_key=key, **_numbers(row, f"videos/{key}"))
         first = round(row[f"videos/{key}/from_timestamp"] * record.fps)
-        clips[camera] = Clip(path, first, record.length)
+        clips[camera] = Clip(root / path, first, record.length, headers.get(path, ""))
     return clips
 
 

@@ -57,7 +57,7 @@ class Episode:
     environment_state: privileged simulator poses, for auxiliary losses only, never an input. Shape (T, E), E >= 0.
     commanded: what was asked for before clipping; the executed actions when not given. Shape (T, 7).
     flawed: an injected flaw was active at that step. Shape (T,).
-    flaw: the flaw's name, "" when there was none. events: event -> first step at which it held.
+    flaw: names of its flaws joined by "+", "" when there was none. events: event -> first step at which it held.
     quality: the kind of data asked for ("mixed", "expert", "human"). layout_hash: of the initial scene.
     """
 

@@ -120,6 +120,7 @@ class LayoutWriter:
         made_by = {
             "action_spec": self._records[0].spec,
             "episodes": len(self._rows),
+            "videos": self._headers(),
             "files": {path: file_hash(self._root / path) for path in (INFO, STATS, TASKS)},
         }
         table = table.replace_schema_metadata({OWN: json.dumps(made_by)})
@@ -137,6 +138,14 @@ class LayoutWriter:
             copier = self._videos[key] = VideoCopier(path, source)
             self._counts[key] = count + 1
         return copier
+
+    def _headers(self) -> dict[str, str]:
+        """Video file -> hash of its header; the packets' hashes are in the rows."""
+        headers: dict[str, str] = {}
+        for path in sorted((self._root / "videos").rglob("*.mp4")):
+            with closing(VideoReader(path)) as video:
+                headers[path.relative_to(self._root).as_posix()] = video.header()
+        return headers
 
     def _flush_data(self) -> None:
         if self._tables:

@@ -81,7 +81,7 @@ class VideoReader:
             self.fps = int(self.stream.average_rate)
             self._frame_ticks = float(1 / (self.fps * self.stream.time_base))
             self.extradata = bytes(self.stream.codec_context.extradata or b"")
-        except (OSError, av.FFmpegError, IndexError, TypeError, ValueError, ZeroDivisionError) as error:
+        except Exception as error:  # a damaged header can make the library fail in any way
             raise DataError(f"{name} cannot be opened as a video ({error}); run `vgps data repair`") from error
 
     def packets(self, first: int, count: int) -> Iterator[Any]:
@@ -97,6 +97,10 @@ class VideoReader:
         for packet in self.packets(first, count):
             digest.update(packet)
         return digest.hexdigest()
+
+    def header(self) -> str:
+        """sha256 over what a decoder needs beside the packets: frame size and stream parameters."""
+        return hashlib.sha256(f"{self.stream.height}x{self.stream.width}".encode() + self.extradata).hexdigest()
 
     def frames(self, first: int, count: int, out: Image | None = None) -> Image:
         """Decoded frames. Shape (count, height, width, 3) uint8 RGB; written into `out` when given."""
@@ -129,7 +133,7 @@ class VideoReader:
                     break
                 yield packet
                 count -= 1
-        except (OSError, av.FFmpegError) as error:
+        except (OSError, av.FFmpegError, ValueError, OverflowError) as error:
             raise DataError(f"{self._name} is damaged ({error})") from error
         if count:
             raise DataError(f"{self._name} ends {count} frames too early")
