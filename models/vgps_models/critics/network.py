@@ -78,7 +78,7 @@ class QEnsemble(nn.Module):
         """The state's part of the first layer: features (B, .), sentence (B, 384) -> (E, B, width)."""
         heads = self.config.heads
         standard = ((features - self.feature_mean) / self.feature_std).clamp(-5, 5)
-        words = self.words(sentence.expand(heads, -1, -1))
+        words = self.words((sentence * SENTENCE**0.5).expand(heads, -1, -1))
         return self.state(torch.cat([standard.expand(heads, -1, -1), words], dim=-1))
 
     def score(self, encoded: Tensor, chunks: Tensor) -> Tensor:

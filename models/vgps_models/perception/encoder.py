@@ -142,7 +142,7 @@ class ViewNet(nn.Module):
 
         batch = len(seen)
         with torch.autocast(seen.device.type, enabled=False):
-            keys = self.keys(words.float()).view(batch, self.keypoints, self.last) * self.last**-0.5
+            keys = self.keys(words.float()).view(batch, self.keypoints, self.last)
             logits = torch.cat([keys @ seen, self.absent(words.float())[:, :, None]], dim=-1)
             free = self.free(seen)
             where = logits[..., :-1].softmax(-1)
@@ -187,7 +187,7 @@ class KeypointEncoder(nn.Module):
         """images (B, V, s, s, 3) uint8 or float 0..255, proprio (B, 10), sentence (B, 384)."""
         dtype = self.views[0].convs[0].weight.dtype  # type: ignore[union-attr]
         pixels = images.permute(1, 0, 4, 2, 3).to(dtype) / 127.5 - 1
-        words = self.words(sentence)
+        words = self.words(sentence * SENTENCE**0.5)  # a unit vector's entries are tiny
         seen = [view(image, words) for view, image in zip(self.views, pixels, strict=True)]
         logits = torch.stack([s[0] for s in seen], dim=1)
         confidence = torch.stack([s[1] for s in seen], dim=1)

@@ -69,7 +69,7 @@ class VelocityNet(nn.Module):
     def context(self, features: Tensor, sentence: Tensor) -> Tensor:
         """What stays the same along the path. Shape (B, width)."""
         standard = ((features - self.feature_mean) / self.feature_std).clamp(-5, 5)
-        return self.condition(torch.cat([standard, self.words(sentence)], dim=-1))
+        return self.condition(torch.cat([standard, self.words(sentence * SENTENCE**0.5)], dim=-1))
 
     def modulation(self, context: Tensor, t: Tensor) -> Tensor:
         """Shift of the first layer, scales of the others, at time t (B, 1). Shape (B, depth, width)."""

@@ -32,8 +32,8 @@ class EncoderTraining:
     batch: int = 64  # scenes an update
     rate: float = 2e-3  # peak learning rate, AdamW, cosine
     decay: float = 1e-4  # weight decay
-    heatmap: float = 0.3  # weight of the keypoint cross-entropy
-    position: float = 30.0  # weight of the position loss (Huber, in units of 3 cm)
+    heatmap: float = 1.0  # weight of the keypoint cross-entropy
+    position: float = 3.0  # weight of the position loss (Huber, in units of 3 cm)
     yaw: float = 1.0  # weight of the yaw loss
     held: float = 0.3  # weight of the held loss
     redraw: float = 0.3  # weight of redrawing small images from the latent
