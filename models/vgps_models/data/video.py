@@ -78,8 +78,9 @@ class VideoReader:
             self._container: Any = av.open(source, "r")
             self.stream: Any = self._container.streams.video[0]
             self.stream.thread_type = "NONE"  # the same bits on every machine, and the fastest at this size
-            self.fps = int(self.stream.average_rate)
-            self._frame_ticks = float(1 / (self.fps * self.stream.time_base))
+            # As floats, because PyAV's type of rationals has changed between versions.
+            self.fps = round(float(self.stream.average_rate))
+            self._frame_ticks = 1.0 / (self.fps * float(self.stream.time_base))
             self.extradata = bytes(self.stream.codec_context.extradata or b"")
         except Exception as error:  # a damaged header can make the library fail in any way
             raise DataError(f"{name} cannot be opened as a video ({error}); run `vgps data repair`") from error
