@@ -50,6 +50,12 @@ class Finding:
     mend: str = ""
 
 
+def shown(path: Path | str) -> str:
+    """A path, relative to the checkout when it lies in it."""
+    path = Path(path)
+    return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
+
+
 def from_source() -> bool:
     """Whether we run from a checkout, where `make setup` mends most things."""
     return (REPOSITORY / "bootstrap.py").is_file()
@@ -74,7 +80,7 @@ def attempt(code: str, **environment: str) -> tuple[bool, str]:
 def python() -> Finding:
     inside = sys.prefix != sys.base_prefix
     ok = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    detail = f"{platform.python_version()} in {sys.prefix}{'' if inside else ' (not a virtual environment)'}"
+    detail = f"{platform.python_version()} in {shown(sys.prefix)}{'' if inside else ' (not a virtual environment)'}"
     return Finding("Python", "ok" if ok else "missing", detail, "" if ok else "install Python 3.10 to 3.13; make setup")
 
 
@@ -114,7 +120,7 @@ def transport() -> Finding:
     if unreadable := [path for path in profiles if path and not os.access(path, os.R_OK)]:
         mending = f"unset {' '.join(ros_environment.PROFILE_VARIABLES)}"
         return Finding("Fast DDS profile", "missing", f"{unreadable[0]} cannot be read", mending)
-    return Finding("Fast DDS profile", "ok", f"{', '.join(sorted(map(str, profiles)))}; discovery {reach}")
+    return Finding("Fast DDS profile", "ok", f"{', '.join(sorted(shown(p) for p in profiles if p))}; discovery {reach}")
 
 
 def shared_memory(folder: Path = Path("/dev/shm"), need: int = 256 * 2**20) -> Finding:
@@ -171,7 +177,7 @@ def checkpoints(folder: Path | None = None) -> Finding:
     files = sorted(folder.glob("*.safetensors"))
     mending = "git checkout -- models/vgps_models/checkpoints, or make train" if from_source() else mend("models")
     if not files:
-        return Finding("checkpoints", "missing", f"none in {folder}", mending)
+        return Finding("checkpoints", "missing", f"none in {shown(folder)}", mending)
     if bad := [f"{path.name} ({why})" for path in files if (why := _unreadable(path))]:
         return Finding("checkpoints", "missing", f"cannot be read: {', '.join(bad)}", mending)
     return Finding("checkpoints", "ok", ", ".join(path.stem for path in files))

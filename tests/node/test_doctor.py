@@ -1,0 +1,81 @@
+"""`vgps doctor`: every finding says what it found, and every fault how to mend it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from vgps_node import doctor, ros_environment
+from vgps_node.doctor import Finding
+
+
+@pytest.fixture(scope="module")
+def findings() -> list[Finding]:
+    return doctor.examine()
+
+
+def test_every_finding_is_complete(findings: list[Finding]) -> None:
+    assert len({finding.what for finding in findings}) == len(findings) >= len(doctor.CHECKS)
+    for finding in findings:
+        assert finding.state in doctor.COLOURS and finding.detail
+        assert finding.state == "ok" or finding.mend, f"{finding.what} does not say what mends it"
+
+
+def test_this_machine_can_run_the_graph(findings: list[Finding]) -> None:
+    """`make test` has just set it up; checkpoints are data, not set-up."""
+    faults = [f for f in findings if f.state == "missing" and f.what != "checkpoints"]
+    assert not faults, faults
+
+
+def test_json_and_exit_code_say_the_same() -> None:
+    code = "import sys; from vgps_node.doctor import doctor; sys.exit(doctor(json=True))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    assert report["ok"] == all(finding["state"] != "missing" for finding in report["findings"])
+    assert done.returncode == (0 if report["ok"] else 1)
+
+
+def test_importing_the_doctor_loads_nothing_heavy() -> None:
+    code = "import sys, vgps_node.doctor; assert not {'rclpy', 'torch', 'mujoco'} & set(sys.modules)"
+    assert doctor.attempt(code)[0]
+
+
+def test_attempt_tells_success_and_the_last_line_of_a_failure() -> None:
+    assert doctor.attempt("print('first'); print('last')") == (True, "last")
+    assert doctor.attempt("raise ValueError('why')") == (False, "ValueError: why")
+
+
+def test_small_shared_memory_is_noted(tmp_path: Path) -> None:
+    assert doctor.shared_memory(tmp_path, need=2**60).state == "note"
+    assert doctor.shared_memory(tmp_path, need=0).state == "ok"
+    assert doctor.shared_memory(tmp_path / "nothing").mend
+
+
+def test_checkpoints_are_named_when_they_cannot_be_read(tmp_path: Path) -> None:
+    assert doctor.checkpoints(tmp_path).state == "missing"
+    save_file({"w": np.zeros(2, np.float32)}, tmp_path / "good.safetensors")
+    (tmp_path / "good.json").write_text("{}")
+    assert doctor.checkpoints(tmp_path) == Finding("checkpoints", "ok", "good")
+    (tmp_path / "torn.safetensors").write_bytes((tmp_path / "good.safetensors").read_bytes()[:-3])
+    (tmp_path / "torn.json").write_text("{}")
+    (tmp_path / "alone.safetensors").write_bytes((tmp_path / "good.safetensors").read_bytes())
+    found = doctor.checkpoints(tmp_path)
+    assert found.state == "missing" and found.mend
+    assert "torn.safetensors" in found.detail and "alone.safetensors" in found.detail and "good" not in found.detail
+
+
+def test_transport_is_what_the_user_chose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ros_environment.PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(ros_environment.DISCOVERY_VARIABLE, "LOCALHOST")
+    assert doctor.transport().state == "ok"
+    monkeypatch.setenv(ros_environment.DISCOVERY_VARIABLE, "SUBNET")
+    assert doctor.transport().state == "note"
+    monkeypatch.setenv(ros_environment.PROFILE_VARIABLES[0], str(tmp_path / "nothing.xml"))
+    assert doctor.transport().state == "missing"
