@@ -5,11 +5,11 @@ The nodes and their parameters are those of `vgps up sim`: both read `vgps_node.
 
 from dataclasses import fields
 
+from launch import LaunchDescription  # pyright: ignore[reportAttributeAccessIssue]
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import LaunchDescription  # pyright: ignore[reportAttributeAccessIssue]
 from vgps_node.bringup import GraphOptions, sim_graph
 
 DEFAULTS = GraphOptions()
