@@ -253,10 +253,11 @@ def install_torch(pip: list[str], constraints: list[str]) -> None:
     report = LOGS / "torch-report.json"
     run_logged("pip-torch", [*pip, "--dry-run", "--report", str(report), *constraints, "torch"])
     if pulls_cuda(json.loads(report.read_text())):
+        patience = ["--retries", "1", "--timeout", "10"]
         try:
-            run_logged("pip-torch", [*pip, *constraints, "--index-url", CPU_TORCH, "torch"])
-        except SetupError as error:
-            say(f"{error}\n  going on with the CUDA build of torch")
+            run_logged("pip-torch-cpu", [*pip, *constraints, *patience, "--index-url", CPU_TORCH, "torch"])
+        except SetupError:
+            say(f"      no CPU build of torch from {CPU_TORCH}: taking the one with CUDA, some gigabytes")
 
 
 def numpy_constraint() -> str:
