@@ -177,23 +177,29 @@ def missing_system_packages(python: dict) -> list[str]:
     return missing
 
 
+def apt_command() -> list[str]:
+    """apt-get as whoever may use it without a question; empty when nobody may."""
+    if os.geteuid() == 0:
+        return ["apt-get"]
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo, "-n", "apt-get"]
+    return []
+
+
 def install_system_packages(python: dict) -> None:
     """Install what is missing when root or sudo allows it; otherwise print the line to run, and go on."""
     if not shutil.which("dpkg-query"):
-        if not stamped("system", "told"):
-            say("  not a Debian or Ubuntu: see to it that libEGL, libGL, libGLESv2 and a C++ compiler are there")
-            set_stamp("system", "told")
+        say("  no Debian or Ubuntu: see to it that libEGL, libGL, libGLESv2 and a C++ compiler are there")
         return
-    missing = missing_system_packages(python)
-    required = [name for name in missing if name not in OPTIONAL_PACKAGES]
-    if not required and (not missing or stamped("system", "no " + " ".join(missing))):
+    given_up = LOGS / "not-in-this-distribution"
+    hopeless = given_up.read_text().split() if given_up.exists() else []
+    missing = [name for name in missing_system_packages(python) if name not in hopeless]
+    if not missing:
         return
     line = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
-    if os.geteuid() == 0:
-        apt = ["apt-get"]
-    elif subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
-        apt = ["sudo", "-n", "apt-get"]
-    else:
+    apt = apt_command()
+    if not apt:
         say(f"  missing system packages; run this, then the same command again:\n      sudo {line}")
         return
     with stage(f"system packages ({' '.join(missing)})"):
@@ -201,11 +207,14 @@ def install_system_packages(python: dict) -> None:
         install = [*apt, "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends"]
         try:
             run_logged("apt-update", [*apt, "update"], env)
-            for name in [name for name in missing if name in OPTIONAL_PACKAGES]:
-                if subprocess.run(["apt-cache", "show", name], capture_output=True, check=False).returncode:
-                    missing.remove(name)
-            run_logged("apt-install", [*install, *missing], env)
-        except (SetupError, FileNotFoundError) as error:
+            known = {
+                name: subprocess.run(["apt-cache", "show", name], capture_output=True, check=False) for name in missing
+            }
+            unknown = [name for name in missing if name in OPTIONAL_PACKAGES and known[name].returncode]
+            given_up.write_text(" ".join([*hopeless, *unknown]))
+            if wanted := [name for name in missing if name not in unknown]:
+                run_logged("apt-install", [*install, *wanted], env)
+        except SetupError as error:
             say(f"{error}\n  going on without; later run: sudo {line}")
 
 
