@@ -29,7 +29,7 @@ class CollectConfig:
     """Record demonstrations."""
 
     out: Path = Path("data/mixed")  # data set folder; a run that was stopped goes on where it stopped
-    episodes: int = 1000  # in all, spread evenly over the tasks
+    episodes: int = 1200  # in all, spread evenly over the tasks
     quality: str = "mixed"  # mixed | expert
     seed: int = 0  # first layout; keep data below 100000, tuning below 1000000, reports from there on
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -55,7 +55,9 @@ class Collected:
 def collect(config: CollectConfig, progress: Callable[[str, bool], None] = lambda name, success: None) -> Collected:
     """Record what is missing and write the LeRobot files; `progress` hears of each episode and its outcome."""
     writer = EpisodeWriter(config.out)
-    wanted = [(config.tasks[i % len(config.tasks)], config.seed + i // len(config.tasks)) for i in range(config.episodes)]
+    wanted = [
+        (config.tasks[i % len(config.tasks)], config.seed + i // len(config.tasks)) for i in range(config.episodes)
+    ]
     missing = [key for key in wanted if key not in writer]
     # Sorted by task, since a world is built once a task; handed out in small pieces to keep workers even.
     pieces = [missing[i::4] for i in range(4)] if len(config.tasks) == 4 else [missing]
@@ -67,8 +69,8 @@ def collect(config: CollectConfig, progress: Callable[[str, bool], None] = lambd
                 for name, success in done:
                     outcomes.append(success)
                     progress(name, success)
-    writer.finalise()
-    return Collected(len(outcomes), sum(outcomes), len(wanted) - len(missing), writer.problems)
+    merged = writer.finalise()
+    return Collected(len(outcomes), sum(outcomes), len(wanted) - len(missing), (*writer.problems, *merged.problems))
 
 
 def _record(job: tuple[CollectConfig, tuple[tuple[str, int], ...]]) -> list[tuple[str, bool]]:
@@ -100,7 +102,7 @@ def demonstrate(world: World, seed: int, quality: str) -> Episode:
         joints, step = world.joints(), world.step
         before = (world.images(), world.proprio(joints), np.r_[joints.q, joints.gripper], labels(world))
         asked, flawed = demonstrator.act(world)
-        action = np.float64(np.float32(asked))  # what is stored is what is executed, to the bit
+        action = asked.astype(np.float32).astype(np.float64)  # what is stored is what is executed, to the bit
         if execute(world, servo, action):
             action = np.r_[np.zeros(6), action[GRIPPER]]  # the arm could not follow and held
         frames.append((*before, action, asked, flawed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -13,7 +13,7 @@ from vgps_sim.tasks import TASKS
 from vgps_sim.world import MAX_STEPS, World
 
 
-class ManipulationEnv(gym.Env[dict[str, Any], Array]):
+class ManipulationEnv(gym.Env[dict[str, Any], np.ndarray]):
     """One task at 5 Hz. Reward -1 a step and 0 on success, which ends the episode.
 
     Observation: "front" and "wrist" (128, 128, 3) uint8, "proprio" (10,) float32
@@ -21,7 +21,7 @@ class ManipulationEnv(gym.Env[dict[str, Any], Array]):
     An action that the arm cannot carry out is not carried out; info["refused"] says why.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 5}
 
     def __init__(self, task_id: str, render_mode: str | None = None, image_size: int = 128) -> None:
         self.world = World(task_id, image_size=image_size)
@@ -41,7 +41,7 @@ class ManipulationEnv(gym.Env[dict[str, Any], Array]):
         start(self.world, self.servo, int(self.np_random.integers(1_000_000)) if seed is None else seed)
         return self._observe(), self._info()
 
-    def step(self, action: Array) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         refused = execute(self.world, self.servo, np.asarray(action, dtype=np.float64))
         success = self.world.success
         truncated = not success and self.world.step >= MAX_STEPS

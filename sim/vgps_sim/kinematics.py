@@ -76,7 +76,9 @@ class ToolServo:
         self.kinematics = ToolKinematics(self.arm)
         model = self.kinematics.model
         self._configuration = mink.Configuration(model)
-        self._task = mink.FrameTask(self.arm.tool_site, "site", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-4)
+        self._task = mink.FrameTask(
+            self.arm.tool_site, "site", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-4
+        )
         self._limits = [
             mink.ConfigurationLimit(model),
             mink.CollisionAvoidanceLimit(
@@ -183,6 +185,11 @@ def _kinematic_model(arm: Arm) -> mujoco.MjModel:
     for mesh in list(spec.meshes):
         spec.delete(mesh)
     spec.worldbody.add_geom(
-        name="table", type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.5, 0.5, 0.02], pos=[0.3, 0, -0.02], contype=2, conaffinity=3
+        name="table",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.5, 0.5, 0.02],
+        pos=[0.3, 0, -0.02],
+        contype=2,
+        conaffinity=3,
     )
     return spec.compile()

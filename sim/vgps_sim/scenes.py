@@ -132,7 +132,7 @@ def _labels(world: World) -> dict[str, Any]:
         "object_position": np.float32(where[0]),
         "target_position": np.float32(where[1]),
         "object_yaw": np.float32(world.yaw(task.object)),
-        "pixels": np.float32([[(u, v) for u, v, _ in row] for row in seen]) * world.image_size,
+        "pixels": np.array([[(u, v) for u, v, _ in row] for row in seen], np.float32) * world.image_size,
         "visible": np.array([[inside for _, _, inside in row] for row in seen]),
     }
 

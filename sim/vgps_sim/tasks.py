@@ -116,7 +116,8 @@ TASKS: dict[str, Task] = {
         Task(
             "put_carrot_on_plate", "carrot", "plate", "eggplant",
             "put the carrot on the plate",
-            ("place the carrot on the plate", "set the carrot down on the white plate", "move the carrot onto the dish"),
+            ("place the carrot on the plate", "set the carrot down on the white plate",
+             "move the carrot onto the dish"),
             (0.05, 0.05), (0.0, 0.025),
         ),
         Task(

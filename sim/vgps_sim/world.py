@@ -50,7 +50,8 @@ class World:
         self._substeps = round(self.spec.period / self.model.opt.timestep)
         if not np.isclose(self._substeps * self.model.opt.timestep, self.spec.period):
             raise SpecError(
-                f"a control period of {self.spec.period} s is no multiple of the physics step {self.model.opt.timestep} s"
+                f"a control period of {self.spec.period} s is no multiple of the physics step, "
+                f"{self.model.opt.timestep} s"
             )
         self._servo = ToolServo(self.spec)  # for home poses and forward kinematics only
         self._home = self._servo.solve_home()
@@ -77,7 +78,9 @@ class World:
         self.seed, self.step, self.closed_for, self.happened = int(seed), 0, 0, set()
         self._note_events()
 
-    def place(self, places: dict[str, Place], q: Array, gripper: float, heights: dict[str, float] | None = None) -> None:
+    def place(
+        self, places: dict[str, Place], q: Array, gripper: float, heights: dict[str, float] | None = None
+    ) -> None:
         """Put things and arm somewhere, at rest. `heights` lifts a thing's frame [m] from where it would lie."""
         mujoco.mj_resetData(self.model, self.data)
         for name, place in places.items():

@@ -96,4 +96,6 @@ def test_proprio_is_the_pose():
     kinematics = ToolKinematics()
     q = np.array([0.2, 1.2, 1.1, -1.3, 0.1, 0.3])
     position, rotation = kinematics.pose(q)
-    np.testing.assert_allclose(kinematics.proprio(q, 0.5), [*position, *rotation[:, 0], *rotation[:, 1], 0.5], atol=1e-6)
+    np.testing.assert_allclose(
+        kinematics.proprio(q, 0.5), [*position, *rotation[:, 0], *rotation[:, 1], 0.5], atol=1e-6
+    )
