@@ -128,8 +128,9 @@ def run_logged(name: str, command: list[str], env: dict | None = None) -> str:
 def explain(name: str, path: Path, text: str) -> str:
     """Why a logged command failed, and how to go on."""
     tail = "\n".join(f"      {line}" for line in text.splitlines()[-12:])
-    network = ("Temporary failure in name resolution", "NewConnectionError", "ConnectTimeout", "ReadTimeout")
-    if any(word in text for word in (*network, "Could not resolve", "Connection refused", "ProxyError")):
+    signs = ("Temporary failure in name resolution", "Could not resolve", "NewConnectionError", "ConnectTimeout")
+    signs += ("ReadTimeout", "ProxyError", "Connection refused", "connection broken", "(from versions: none)")
+    if any(sign in text for sign in signs):
         why = "the package index could not be reached. Check the network (proxy: HTTPS_PROXY, mirror: PIP_INDEX_URL)"
     else:
         why = "see the end of its log above"
