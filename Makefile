@@ -38,7 +38,7 @@ format: setup  ## let ruff mend and format
 train: setup  ## remake data and shipped checkpoints (at most 3 hours on 2 cores); goes on where it stopped
 	$(RUN) scenes --out data/scenes --seed 0
 	$(RUN) collect --out data/mixed --quality mixed --seed 0
-	$(RUN) train encoder --data data/scenes --out $(CHECKPOINTS)/encoder.safetensors
+	$(RUN) train encoder --data data/scenes --steps 1000 --out $(CHECKPOINTS)/encoder.safetensors
 	$(RUN) train policy --data data/mixed --encoder $(CHECKPOINTS)/encoder.safetensors --out $(CHECKPOINTS)/policy.safetensors
 	$(RUN) train policy --data data/mixed --encoder $(CHECKPOINTS)/encoder.safetensors --success-only --out $(CHECKPOINTS)/policy_success_only.safetensors
 	$(RUN) train critic --data data/mixed --policy $(CHECKPOINTS)/policy.safetensors --out $(CHECKPOINTS)/critic.safetensors
