@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +63,7 @@ class World:
         self._looks = self.model.geom_rgba.copy(), self.model.light_diffuse.copy(), self.model.mat_rgba.copy()
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
         self.seed, self.step, self.closed_for, self.happened = 0, 0, 0, set[str]()
+        _open.add(self)
 
     # -- time ------------------------------------------------------------
 
@@ -247,8 +250,21 @@ class World:
     def close(self) -> None:
         """Give the renderers' contexts back."""
         for renderer in self._renderers.values():
+            # MuJoCo frees what belongs to the context that is current, which may be another world's.
+            if renderer._gl_context:
+                renderer._gl_context.make_current()
             renderer.close()
         self._renderers.clear()
+
+
+# An interpreter that ends takes GL apart before the worlds, and every open one would complain.
+_open: weakref.WeakSet[World] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for world in list(_open):
+        world.close()
 
 
 def _renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from vgps_models.contract import Contract, default_path
 from vgps_models.errors import DataError, SpecError
 from vgps_models.spaces import ACTION_NAMES, PROPRIO_NAMES

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vgps_models.spaces import ActionSpec
 from vgps_node.gate import Gate, Output, Reason, State
 from vgps_node.moments import ArmState, Chunk, Moment, TaskState
@@ -141,9 +142,7 @@ def test_a_chunk_ahead_of_its_observation_waits_for_it(arm: Arm) -> None:
         (still(), {"step": 1}, Reason.WRONG_EPISODE),
     ],
 )
-def test_refusals_have_their_reason(
-    arm: Arm, actions: np.ndarray, changes: dict[str, int], reason: Reason
-) -> None:
+def test_refusals_have_their_reason(arm: Arm, actions: np.ndarray, changes: dict[str, int], reason: Reason) -> None:
     rejection = arm.gate.offer(arm.chunk(actions, **changes))
     assert rejection is not None and rejection.reason is reason and rejection.detail
     status = arm.gate.status()
@@ -258,10 +257,10 @@ def test_a_joint_state_that_is_no_number_is_a_fault_until_cleared(arm: Arm) -> N
 )
 def test_a_servo_that_breaks_a_limit_is_not_obeyed(arm: Arm, shift: float, reason: Reason) -> None:
     class Broken(ToolServo):
-        def hold(self):  # noqa: ANN202
+        def hold(self):
             return super().hold()
 
-        def command(self, action: np.ndarray):  # noqa: ANN202
+        def command(self, action: np.ndarray):
             command = super().command(action)
             self.q = command.q + shift
             return self.hold()

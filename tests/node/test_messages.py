@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rclpy.serialization import deserialize_message, serialize_message
+
 from vgps_models.contract import Contract
 from vgps_models.errors import DataError
 from vgps_msgs.msg import GateStatus
@@ -24,7 +25,7 @@ numbers = st.floats(allow_nan=True, allow_infinity=True)
 six = hnp.arrays(np.float64, 6, elements=st.floats(-10, 10))
 
 
-def wire(message):  # noqa: ANN001, ANN202
+def wire(message):
     """Through the middleware's own serialisation."""
     return deserialize_message(serialize_message(message), type(message))
 

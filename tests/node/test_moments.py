@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vgps_node.moments import Joiner, Recent
 
 PARTS = ("task", "joints", "front", "wrist")

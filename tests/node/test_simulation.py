@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_node.simulation import NANO, NoEpisodeError, Simulation
 from vgps_sim.kinematics import JointCommand, ToolServo
@@ -14,7 +17,7 @@ TASK = "put_carrot_on_plate"
 
 
 @pytest.fixture(scope="module")
-def sim():  # noqa: ANN201
+def sim():
     simulation = Simulation(max_steps=5)
     yield simulation
     simulation.close()
@@ -59,7 +62,7 @@ def test_stamps_never_go_back_and_never_repeat(sim: Simulation) -> None:
     for seed in (1, 1, 2):
         stamps.append(sim.reset(TASK, seed).moment.stamp)
         stamps += [sim.step().moment.stamp for _ in range(3)]
-    assert all(b - a == NANO // 5 for a, b in zip(stamps[1:], stamps[2:], strict=False))
+    assert all(b - a == NANO // 5 for a, b in pairwise(stamps[1:]))
     assert stamps[1] > stamps[0]
 
 

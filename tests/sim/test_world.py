@@ -103,3 +103,15 @@ def test_unknown_names_list_the_valid_ones():
 def test_a_control_period_must_be_a_multiple_of_the_physics_step():
     with pytest.raises(SpecError, match="multiple"):
         World("put_spoon_on_towel", spec=ActionSpec(control_hz=7.0))
+
+
+def test_closing_one_world_leaves_the_others_pictures_alone():
+    kept, closed = World("put_carrot_on_plate"), World("put_spoon_on_towel")
+    for world in (kept, closed):
+        world.reset(3)
+    before = kept.images()
+    closed.images()
+    closed.close()
+    for name, image in kept.images().items():
+        np.testing.assert_array_equal(image, before[name])
+    kept.close()
