@@ -16,12 +16,11 @@ DOMAINS = range(1, 102)  # of these every participant's ports lie below the ephe
 
 @contextmanager
 def own_domain() -> Iterator[int]:
-    """A free domain, locked; ROS_DOMAIN_ID when the user chose one, which is then not locked."""
-    if chosen := os.environ.get("ROS_DOMAIN_ID"):
-        yield int(chosen)
-        return
+    """A free domain, locked. Never ROS_DOMAIN_ID: the graph that the user works with is there."""
     offset = os.getpid() % len(DOMAINS)  # so that two that start at once do not try the same ones
     for domain in (*DOMAINS[offset:], *DOMAINS[:offset]):
+        if str(domain) == os.environ.get("ROS_DOMAIN_ID"):
+            continue
         path = Path(tempfile.gettempdir()) / f"vgps-domain-{domain}.lock"
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -37,4 +36,4 @@ def own_domain() -> Iterator[int]:
         finally:
             os.close(lock)  # the file stays: taking it away would race with whoever opens it now
         return
-    raise VgpsError("every ROS domain from 1 to 101 is in use; set ROS_DOMAIN_ID to choose one yourself")
+    raise VgpsError("every ROS domain from 1 to 101 is in use; stop a graph first")

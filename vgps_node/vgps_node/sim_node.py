@@ -31,7 +31,7 @@ class SimNode(Node):
     def __init__(self, context: Context) -> None:
         super().__init__("sim_node", context=context)
         self.contract = Contract.load()
-        parameters = declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=2.0)
+        parameters = declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=1.0)
         self.sim, self._republish_after = Simulation(), 0.0
         self.sim.set_clock(parameters["clock"], parameters["latency"])
         self._apply(parameters)

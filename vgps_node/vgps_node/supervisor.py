@@ -36,7 +36,7 @@ class Supervisor:
     Use it as a context from the main thread: children are told to end when the starting thread dies.
     """
 
-    GRACE = 3.0  # [s] between SIGINT and SIGKILL
+    GRACE = 2.5  # [s] between SIGINT and SIGKILL
 
     def __init__(
         self, commands: Mapping[str, Sequence[str]], log_folder: Path, environment: Mapping[str, str] | None = None

@@ -10,4 +10,10 @@ from vgps_node.doctor import doctor
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
-    return tyro.cli(doctor, args=list(arguments), prog=prog)
+    """Say what this machine has and lacks, and the command that mends it. Exit code 1 if something will not work.
+
+    Examples:
+        vgps doctor
+        vgps doctor --json
+    """
+    return tyro.cli(doctor, args=list(arguments), prog=prog, description=main.__doc__)

@@ -1,0 +1,45 @@
+"""The node list: one description, for `vgps up` and for launch files."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vgps_models.errors import UnknownNameError
+from vgps_node.bringup import GraphOptions, NodeSpec, sim_graph
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("spec", sim_graph(), ids=lambda spec: spec.name)
+def test_every_node_is_a_module_and_an_executable(spec: NodeSpec) -> None:
+    assert callable(importlib.import_module(f"vgps_node.{spec.name}").main)
+    assert (ROOT / "vgps_node" / "scripts" / spec.name).is_file()
+
+
+def test_parameters_keep_their_types_on_the_way() -> None:
+    values = {"flag": True, "count": 3, "number": 2.0, "word": "a b: c", "digits": "12"}
+    command = NodeSpec("x", values).command()
+    given = dict(part.split(":=", 1) for part in command if ":=" in part)
+    back = {name: yaml.safe_load(text) for name, text in given.items()}
+    assert back == values and all(type(back[name]) is type(value) for name, value in values.items())
+
+
+def test_every_option_reaches_a_node() -> None:
+    default = sim_graph()
+    other = {"clock": "realtime", "rule": "worst"}
+    for option in fields(GraphOptions):
+        value = getattr(GraphOptions(), option.name)
+        changed = other.get(option.name, f"{value}x" if isinstance(value, str) else value + 1)
+        assert sim_graph(replace(GraphOptions(), **{option.name: changed})) != default, option.name
+
+
+def test_unknown_clocks_and_rules_are_refused_before_anything_starts() -> None:
+    with pytest.raises(UnknownNameError, match="lockstep"):
+        GraphOptions(clock="sundial")
+    with pytest.raises(UnknownNameError, match="softmax"):
+        GraphOptions(rule="best")
