@@ -1,7 +1,6 @@
 """Worlds, arms, tasks, experts and paired evaluation: where everything is proven first."""
 
-import os
+from vgps_sim.offscreen import choose_renderer
 
-# MuJoCo chooses how to render when it is first imported, and its default needs a screen.
-if not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl")
+# MuJoCo decides how to render when it is first imported, so this comes before everything else here.
+choose_renderer()

@@ -6,7 +6,7 @@ import atexit
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import mujoco
 import numpy as np
@@ -16,6 +16,7 @@ from vgps_models.spaces import ActionSpec, Array, Image, Observation
 from vgps_sim.arms import get_arm, tool_down
 from vgps_sim.kinematics import JointCommand, ToolServo
 from vgps_sim.objects import get_thing
+from vgps_sim.offscreen import MEND
 from vgps_sim.scene import CAMERA_NAMES, scene_spec
 from vgps_sim.tasks import EVENTS, TASKS, Place, get_task
 
@@ -257,21 +258,22 @@ class World:
         self._renderers.clear()
 
 
-# An interpreter that ends takes GL apart before the worlds, and every open one would complain.
 _open: weakref.WeakSet[World] = weakref.WeakSet()
 
 
-@atexit.register
-def _close_all() -> None:
-    for world in list(_open):
-        world.close()
+@cache
+def _close_at_exit() -> None:
+    """Close all worlds before MuJoCo takes GL apart. To be asked after the first renderer was made:
+    what is registered last runs first."""
+    atexit.register(lambda: [world.close() for world in list(_open)])
 
 
 def _renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
     try:
-        return mujoco.Renderer(model, height, width)
+        renderer = mujoco.Renderer(model, height, width)
     except Exception as error:  # each GL backend raises its own
         raise MissingDependencyError(
-            f"no off-screen OpenGL for MuJoCo ({error}); on Debian or Ubuntu: "
-            "sudo apt-get install libegl1 libgl1-mesa-dri libgles2 libosmesa6, then MUJOCO_GL=egl or osmesa"
+            f"no off-screen OpenGL for MuJoCo ({error}); {MEND}, then leave MUJOCO_GL unset"
         ) from error
+    _close_at_exit()
+    return renderer

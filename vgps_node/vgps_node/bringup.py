@@ -55,10 +55,8 @@ class GraphOptions:
 
 
 def environment() -> dict[str, str]:
-    """What the nodes run in: one thread each, since they share the cores, and drawing without a display."""
+    """What the nodes run in: one thread each, since they share the cores."""
     ours = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "LP")}
-    if not os.environ.get("DISPLAY"):
-        ours["MUJOCO_GL"] = "egl"
     return ours | os.environ
 
 

@@ -16,7 +16,7 @@ from vgps_sim.results import REPORT_SEED
 
 @dataclass(frozen=True)
 class DemoConfig:
-    episodes: int = 12  # a side, spread evenly over the tasks
+    episodes: int = 24  # a side, spread evenly over the tasks
     tasks: tuple[str, ...] = TASKS
     seed: int = REPORT_SEED  # the first of the paired seeds
     k: int = DEFAULTS.k  # chunks that the critic chooses from
