@@ -15,9 +15,8 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in re.findall(r"^```(?:bash|sh)?\n(.*?)^```", page.read_text(), re.S | re.M):
-            for line in block.splitlines():
-                if re.match(r"(vgps|make|ros2) ", line.strip()):
-                    found.append((page.name, line.strip()))
+            lines = [line.strip() for line in block.splitlines()]
+            found += [(page.name, line) for line in lines if re.match(r"(vgps|make|ros2) ", line)]
     return found
 
 
