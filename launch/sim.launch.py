@@ -3,12 +3,13 @@
 The nodes and their parameters are those of `vgps up sim`: both read `vgps_node.bringup`.
 """
 
+import sys
 from dataclasses import fields
 
 from launch import LaunchDescription  # pyright: ignore[reportAttributeAccessIssue]
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch.actions import DeclareLaunchArgument, OpaqueFunction  # pyright: ignore[reportMissingImports]
+from launch.substitutions import LaunchConfiguration  # pyright: ignore[reportMissingImports]
+from launch_ros.actions import Node  # pyright: ignore[reportMissingImports]
 
 from vgps_node.bringup import GraphOptions, sim_graph
 
@@ -26,6 +27,7 @@ def make_nodes(context):
             executable=spec.name,
             name=spec.name,
             parameters=[dict(spec.parameters)],
+            prefix=sys.executable,  # the Python that has found vgps_node
             output="screen",
         )
         for spec in sim_graph(GraphOptions(**values))

@@ -155,3 +155,10 @@ def test_latency_over_ros_is_reproducible(checkpoints: Checkpoints, tmp_path: Pa
     with RosSession(options, tmp_path) as session:
         first, second = session.play(job), session.play(job)
     np.testing.assert_array_equal(first.actions, second.actions)
+
+
+def test_realtime_plays_episodes_to_their_end(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    options = GraphOptions(policy=checkpoints.policy, critic=checkpoints.critic, clock="realtime")
+    with RosSession(options, tmp_path) as session:
+        result = session.play(Job(sides(checkpoints)[1], "put_carrot_on_plate", 5, max_steps=8))
+    assert result.steps == 8 and result.actions.shape == (8, 7)

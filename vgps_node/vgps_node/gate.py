@@ -123,6 +123,7 @@ class Gate:
         self._chunk: Chunk | None = None
         self._chunk_at: float | None = None
         self._refused: Rejection | None = None  # the answer to the current observation, when it was refused
+        self._gave_up = False  # the planned step was held, so nothing is due before the next one
         self._stopped = False
         self._fault: Rejection | None = None
         self._state, self._reason, self._detail = State.WAITING, Reason.NO_ARM_STATE, "no arm state yet"
@@ -146,6 +147,8 @@ class Gate:
         if self._now is None or task.moment.stamp > self._now.moment.stamp:
             self._since = self._steady()
             self._refused = None
+            if task.moment.step % self.execute == 0:
+                self._gave_up = False
         self._now = task
         self._seen.put(task.moment.stamp, (task.episode, task.moment))
         for stamp in list(self._early):
@@ -160,7 +163,7 @@ class Gate:
             return None
         rejection = self._judge(chunk)
         if rejection is None:
-            self._chunk, self._chunk_at = chunk, self._steady()
+            self._chunk, self._chunk_at, self._gave_up = chunk, self._steady(), False
             self.accepted += 1
             return None
         self.rejected += 1
@@ -213,7 +216,7 @@ class Gate:
             return self._move(moment, self._chunk.actions[i])
         if self._refused is not None:
             return self._hold(moment, State.HOLDING, self._refused.reason, self._refused.detail)
-        if moment.step % self.execute:
+        if self._gave_up:
             return self._hold(moment, State.HOLDING, self._reason, self._detail)
         if (waited := self._steady() - self._since) >= self.hold_after:
             return self._hold(moment, State.HOLDING, Reason.NOTHING_RECEIVED, f"no chunk came within {waited:.1f} s")
@@ -236,6 +239,7 @@ class Gate:
     def _hold(self, moment: Moment, state: State, reason: Reason, detail: str) -> Output:
         self._set(state, reason, detail)
         command = self.servo.hold()
+        self._gave_up |= reason is not Reason.IK
         still = np.zeros(7)
         still[GRIPPER] = command.gripper
         return Output(moment, command, still, True, reason, detail)

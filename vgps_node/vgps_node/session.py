@@ -73,6 +73,7 @@ class RosSession:
     """
 
     name = "ros"
+    QUIET = 0.3  # [s] without news after which a realtime episode that is over has nothing more to say
     ASKED, PATIENCE = 12, 5.0  # times that a service is asked, and how long an answer is waited for [s]
 
     def __init__(
@@ -80,6 +81,8 @@ class RosSession:
     ) -> None:
         self._options = options or GraphOptions()
         self._log_folder, self._stall = log_folder, stall
+        # Against the wall clock a late chunk is an outcome; where the world waits it is a fault.
+        self._strict = self._options.clock != "realtime"
         self._stack = ExitStack()
         self._parameters: dict[str, dict[str, bringup.Parameter]] = {}
         self._heard = _Heard()
@@ -104,7 +107,7 @@ class RosSession:
         self._stack.close()
 
     def _start(self) -> None:
-        domain = self._stack.enter_context(own_domain())
+        self.domain = domain = self._stack.enter_context(own_domain())
         specs = sim_graph(self._options)
         commands = {spec.name: spec.command() for spec in specs}
         environment = bringup.environment() | {"ROS_DOMAIN_ID": str(domain)}
@@ -158,7 +161,7 @@ class RosSession:
             raise SessionError(f"the simulator refused to begin: {response.message}")
         self._news = time.monotonic()
         self._until(lambda: self._complete(job, response.episode))
-        return _result(job, heard, heard.episode(response.episode))
+        return _result(job, heard, heard.episode(response.episode), strict=self._strict)
 
     def _complete(self, job: Job, number: int) -> bool:
         if time.monotonic() - self._news > self._stall:
@@ -167,6 +170,9 @@ class RosSession:
                 f"{job.task}, seed {job.seed}: nothing more was heard after step {at} for {self._stall:g} s; "
                 f"logs: {self._log_folder}"
             )
+        if not self._strict:
+            states = self._heard.episode(number)
+            return bool(states) and states[-1].done and time.monotonic() - self._news > self.QUIET
         return self._heard.complete(number, job.execute)
 
     def _configure(self, job: Job) -> None:
@@ -241,22 +247,28 @@ def _held(sent: msg.SentAction) -> bool:
     return sent.hold and sent.reason != Reason.IK
 
 
-def _result(job: Job, heard: _Heard, states: list[TaskState]) -> EpisodeResult:
+def _result(job: Job, heard: _Heard, states: list[TaskState], *, strict: bool) -> EpisodeResult:
     """Of a complete episode; raises when it says nothing about the policy."""
     actions, records, last = [], [], states[-1]
+    chunk, still = np.zeros((0, 7)), np.array([0, 0, 0, 0, 0, 0, 1.0])
     for state, following in pairwise(states):
         stamp, step = state.moment.stamp, state.moment.step
-        sent = heard.sent[stamp]
-        if _held(sent):
+        sent, i = heard.sent.get(stamp), step % job.execute
+        if sent is not None and _held(sent) and (strict or sent.reason != Reason.NOTHING_RECEIVED):
             raise SessionError(f"the gate held at step {step} ({Reason(sent.reason).name}): {sent.detail}")
-        i = step % job.execute
         if i == 0:
-            candidates, scores = heard.candidates[stamp], heard.scores[stamp]
-            if scores.abstained:
-                raise SessionError(f"the value function could not choose at step {step}; see the log of value_node")
-            chunk = candidates.actions[scores.chosen]
-            records.append(_record(candidates, scores, following.loop_ms))
-        actions.append(chunk[i])  # as asked, also where the arm had to hold
+            candidates, scores = heard.candidates.get(stamp), heard.scores.get(stamp)
+            chunk = np.zeros((0, 7))
+            if candidates is not None and scores is not None:
+                if scores.abstained:
+                    raise SessionError(f"the value function could not choose at step {step}; see the log of value_node")
+                chunk = candidates.actions[scores.chosen]
+                records.append(_record(candidates, scores, following.loop_ms))
+        if sent is not None and not _held(sent) and len(chunk):
+            still[6] = chunk[i, 6]
+            actions.append(chunk[i])  # as asked, also where the arm could not follow
+        else:
+            actions.append(still.copy())  # realtime: nothing came in time
     return EpisodeResult(
         task=job.task,
         seed=job.seed,
@@ -275,8 +287,7 @@ def _record(candidates: Candidates, scores: Scores, loop_ms: float) -> StepRecor
         "policy": candidates.sample_ms,
         "encode": scores.encode_ms,
         "value": scores.candidates_to_choice_ms,
-        "loop": loop_ms,
-    }
+    } | ({"loop": loop_ms} if loop_ms >= 0 else {})
     return StepRecord(
         step=candidates.moment.step,
         ms={part: round(value, 3) for part, value in ms.items()},

@@ -67,7 +67,9 @@ class SimNode(Node):
         except VgpsError as error:
             self.get_logger().warning(f"command ignored: {error}")
             return
-        stamp, loop_ms = messages.stamp_of(message), 1e3 * (time.monotonic() - self._published)
+        stamp = messages.stamp_of(message)
+        behind = (self.sim.state.moment.stamp - stamp) * 1e-9  # [s] since then, up to the newest observation
+        loop_ms = 1e3 * (time.monotonic() - self._published + behind)
         if self.sim.clock == "realtime":
             if stamp > self._answered:
                 self._answered = stamp

@@ -59,6 +59,7 @@ class Simulation:
         self._state = TaskState(Moment(0))
         self._command: JointCommand | None = None  # what the arm was last told
         self._travelled = self._into_step = 0.0  # [s] time spent on it; time into the control step
+        self._loop_ms = -1.0  # of the newest command that came
 
     # Time
 
@@ -100,25 +101,24 @@ class Simulation:
         world.reset(seed)
         joints = world.joints()
         self._command = JointCommand(joints.q, joints.gripper, world.spec.period)
-        self._travelled = self._into_step = 0.0
+        self._travelled, self._into_step, self._loop_ms = 0.0, 0.0, -1.0
         self._state = TaskState(Moment(0, seed), task, world.task.instruction, self._state.episode + 1)
         return self._note()
 
     def step(self, command: JointCommand | None = None, *, loop_ms: float = -1.0) -> TaskState:
-        """One control step towards `command`, or on towards the last one; after the latency, if there is one."""
+        """Lockstep and latency: one control step towards `command`, or on towards the last one, after the latency."""
         world, last = self._episode()
         command = command or last
         if self.clock == "latency" and self.latency:
             world.advance(last, max(1, round(self.latency / world.model.opt.timestep)))
         world.apply(command)
-        self._command = command
-        return self._note(loop_ms)
+        self._command, self._loop_ms = command, loop_ms
+        return self._note()
 
     def direct(self, command: JointCommand, *, loop_ms: float = -1.0) -> None:
         """Realtime: follow `command` from now on."""
         self._episode()
-        self._command, self._travelled = command, 0.0
-        self._state = replace(self._state, loop_ms=loop_ms)
+        self._command, self._travelled, self._loop_ms = command, 0.0, loop_ms
 
     def tick(self) -> bool:
         """Realtime: move on by one slice. True when that ended a control step."""
@@ -132,7 +132,7 @@ class Simulation:
         self._into_step = 0.0
         world.step += 1
         world.happened |= world.task.events(world)
-        self._note(self._state.loop_ms)
+        self._note()
         return True
 
     def _episode(self) -> tuple[World, JointCommand]:
@@ -140,9 +140,9 @@ class Simulation:
             raise NoEpisodeError("no episode has begun; call /sim/reset first")
         return self._world, self._command
 
-    def _note(self, loop_ms: float = -1.0) -> TaskState:
+    def _note(self) -> TaskState:
         world, _ = self._episode()
-        success = world.success
+        success, loop_ms, self._loop_ms = world.success, self._loop_ms, -1.0
         self._state = replace(
             self._state,
             moment=Moment(self.stamp, world.seed, world.step),

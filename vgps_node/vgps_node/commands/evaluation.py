@@ -117,6 +117,8 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
     conditions = config.conditions()
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
+        if source is not None:
+            print(f"the graph is up in ROS_DOMAIN_ID={source.domain}; logs in {log}", file=sys.stderr)
         return paired.run(
             conditions,
             config.tasks,
@@ -135,6 +137,7 @@ def _source(config: EvalConfig, log: Path):
         return nullcontext()
     from vgps_node.session import RosSession
 
+    print("starting the ROS graph", file=sys.stderr)
     return RosSession(config.graph(), log)
 
 

@@ -1,0 +1,53 @@
+"""Sides of an evaluation: settings that can be written down, and checkpoints that fit each other."""
+
+from __future__ import annotations
+
+import json
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+
+import pytest
+
+from vgps_models import checkpoint
+from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.steering import Steering
+from vgps_node.conditions import Steered
+
+SIDE = Steered("policy", "critic", 10, "softmax", beta=0.5)
+
+
+def test_settings_are_plain_and_lead_back() -> None:
+    settings = json.loads(json.dumps(SIDE.settings()))
+    assert Steered.from_settings(settings) == SIDE
+    assert settings["policy_sha256"] == checkpoint.read_card("policy").weights_sha256[:16]
+
+
+def test_workers_can_make_the_controller() -> None:
+    controller = ForkingPickler.loads(ForkingPickler.dumps(SIDE))()  # as multiprocessing hands it over
+    assert isinstance(controller, Steering)
+    assert (controller.k, controller.rule, controller.beta) == (10, "softmax", 0.5)
+
+
+def test_other_weights_are_other_settings() -> None:
+    other = Steered("policy_success_only", "critic", 10, "softmax", beta=0.5)
+    assert SIDE.settings()["policy_sha256"] != other.settings()["policy_sha256"]
+
+
+def test_unknown_names_list_the_valid_ones() -> None:
+    with pytest.raises(UnknownNameError, match="argmax"):
+        Steered("policy", "critic", 10, "best").condition("x")
+    with pytest.raises(UnknownNameError, match="policy_success_only"):
+        Steered("polcy", None, 1, "first").condition("x")
+
+
+@pytest.mark.parametrize(
+    ("field", "change"), [("spec", {"max_translation": 0.05}), ("normaliser", {"low": [-9.0] * 7})]
+)
+def test_a_critic_of_another_action_is_refused_by_field(tmp_path: Path, field: str, change: dict[str, object]) -> None:
+    source, copy = checkpoint.find("critic"), tmp_path / "critic.safetensors"
+    copy.write_bytes(source.read_bytes())
+    card = json.loads(source.with_suffix(".json").read_text())
+    card[field] |= change
+    copy.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(SpecError, match=next(iter(change))):
+        Steered("policy", str(copy), 10, "argmax").condition("guided")

@@ -1,0 +1,235 @@
+"""Each node alone on a real graph, with the test in the place of its neighbours."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from trajectory_msgs.msg import JointTrajectory
+
+from vgps_models.contract import Contract
+from vgps_msgs import msg, srv
+from vgps_node import messages, topics
+from vgps_node.domain import own_domain
+from vgps_node.gate import Reason, State
+from vgps_node.gate_node import GateNode
+from vgps_node.moments import ArmState, Candidates, Chunk, Moment, TaskState
+from vgps_node.observing import ObservationInput
+from vgps_node.policy_node import PolicyNode
+from vgps_node.runtime import RELIABLE, image_qos, ros
+from vgps_node.sim_node import SimNode
+from vgps_node.value_node import ValueNode
+from vgps_sim.kinematics import ToolServo
+
+CONTRACT = Contract.load()
+PERIOD = 200_000_000  # [ns]
+
+
+class Bench:
+    """A node under test and a probe that says and hears whatever the test wants."""
+
+    def __init__(self, context: Any, executor: Any, make: Callable[[Any], Node]) -> None:
+        self.executor, self.node, self.probe = executor, make(context), Node("probe", context=context)
+        self.heard: dict[str, list[Any]] = defaultdict(list)
+        self._writers: dict[str, Any] = {}
+        for node in (self.node, self.probe):
+            executor.add_node(node)
+
+    def until(self, done: Callable[[], Any], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, "it did not happen"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def listen(self, kind: type, topic: str) -> list[Any]:
+        heard = self.heard[topic]
+        self.probe.create_subscription(kind, topic, heard.append, RELIABLE)
+        self.until(lambda: self.probe.count_publishers(topic))
+        return heard
+
+    def say(self, topic: str, message: Any) -> None:
+        if topic not in self._writers:
+            self._writers[topic] = self.probe.create_publisher(type(message), topic, RELIABLE)
+            self.until(self._writers[topic].get_subscription_count)
+        self._writers[topic].publish(message)
+
+    def ask(self, kind: type, name: str, request: Any) -> Any:
+        client = self.probe.create_client(kind, name)
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        self.until(future.done)
+        return future.result()
+
+    def set(self, **parameters: Any) -> str:
+        """Set parameters of the node as `ros2 param set` does; the reason when they are refused."""
+        values = [Parameter(name, value=value).to_parameter_msg() for name, value in parameters.items()]
+        request = SetParameters.Request(parameters=values)
+        answer = self.ask(SetParameters, f"{self.node.get_name()}/set_parameters", request)
+        return "; ".join(result.reason for result in answer.results if not result.successful)
+
+    def observe(self, task: TaskState, arm: ArmState) -> None:
+        self.say(CONTRACT.task.topic, messages.task_state_to_msg(task))
+        self.say(CONTRACT.state.topic, messages.arm_state_to_msg(arm, task.moment.stamp, CONTRACT))
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with own_domain() as domain, ros([], domain_id=domain) as (context, executor):
+        bench = Bench(context, executor, request.param)
+        yield bench
+        for node in (bench.node, bench.probe):
+            executor.remove_node(node)
+            node.destroy_node()
+
+
+def task_state(step: int = 0) -> TaskState:
+    return TaskState(Moment((step + 1) * PERIOD, seed=9, step=step), "put_spoon_on_towel", "put it", episode=1)
+
+
+def still() -> np.ndarray:
+    return np.tile([0, 0, 0, 0, 0, 0, 1.0], (4, 1))
+
+
+HOME = ArmState(ToolServo().solve_home(), 1.0)
+
+
+@pytest.mark.parametrize("bench", [GateNode], indirect=True)
+def test_the_gate_passes_a_chunk_on_and_says_it_again_when_asked_again(bench: Bench) -> None:
+    commands = bench.listen(JointTrajectory, topics.JOINT_COMMAND)
+    sent = bench.listen(msg.SentAction, CONTRACT.action.topic)
+    task = task_state()
+    bench.observe(task, HOME)
+    bench.say(topics.CHUNK, messages.chunk_to_msg(Chunk(task.moment, still())))
+    bench.until(lambda: commands and sent)
+    command = messages.command_from_msg(commands[0], CONTRACT)
+    assert np.abs(command.q - HOME.q).max() < 1e-3 and command.gripper == 1.0
+    assert messages.stamp_of(commands[0]) == messages.stamp_of(sent[0]) == task.moment.stamp
+    assert not sent[0].hold and sent[0].action[6] == 1.0
+    bench.observe(task, HOME)  # as the simulator does when no command came
+    bench.until(lambda: len(commands) == 2)
+    assert messages.command_from_msg(commands[1], CONTRACT).q.tolist() == command.q.tolist()
+
+
+@pytest.mark.parametrize("bench", [GateNode], indirect=True)
+def test_the_gate_says_why_it_holds_and_stops_when_told(bench: Bench) -> None:
+    statuses = bench.listen(msg.GateStatus, topics.GATE_STATUS)
+    sent = bench.listen(msg.SentAction, CONTRACT.action.topic)
+    bench.observe(task_state(), HOME)
+    bench.say(topics.CHUNK, messages.chunk_to_msg(Chunk(task_state().moment, still() * np.nan)))
+    bench.until(lambda: sent)
+    assert sent[0].hold and sent[0].reason == Reason.NOT_FINITE and "NaN" in sent[0].detail
+    bench.until(lambda: statuses and statuses[-1].reason == Reason.NOT_FINITE)
+    assert statuses[-1].state == State.HOLDING and statuses[-1].rejected == 1
+    assert bench.ask(srv.EStop, topics.ESTOP, srv.EStop.Request(engaged=True)).ok
+    bench.observe(task_state(1), HOME)
+    bench.until(lambda: len(sent) == 2)
+    assert sent[1].hold and sent[1].reason == Reason.ESTOP
+    assert bench.ask(srv.EStop, topics.ESTOP, srv.EStop.Request(engaged=False)).ok
+    assert not bench.ask(srv.ClearFault, topics.CLEAR_FAULT, srv.ClearFault.Request()).ok
+
+
+@pytest.mark.parametrize("bench", [GateNode], indirect=True)
+def test_the_gate_holds_by_the_steady_clock_when_nothing_comes(bench: Bench) -> None:
+    sent = bench.listen(msg.SentAction, CONTRACT.action.topic)
+    assert bench.set(hold_after=0.05) == ""
+    bench.observe(task_state(), HOME)
+    bench.until(lambda: sent)
+    assert sent[0].hold and sent[0].reason == Reason.NOTHING_RECEIVED
+    assert "execute must be 1..4" in bench.set(execute=9)
+    assert "hold_after" in bench.set(hold_after=-1.0)
+
+
+@pytest.mark.parametrize("bench", [SimNode], indirect=True)
+def test_the_simulator_plays_on_commands_and_repeats_what_got_lost(bench: Bench) -> None:
+    states = bench.listen(msg.TaskState, CONTRACT.task.topic)
+    arms: list[tuple[TaskState, Any]] = []
+    ObservationInput(bench.probe, CONTRACT, lambda task, seen: arms.append((task, seen)), reliable=True)
+    bench.until(lambda: all(bench.probe.count_publishers(f.topic) for f in CONTRACT.images.values()))
+    refused = bench.ask(srv.Reset, topics.RESET, srv.Reset.Request(task="fly", seed=1))
+    assert not refused.ok and "put_spoon_on_towel" in refused.message
+    assert not bench.ask(srv.Step, topics.STEP, srv.Step.Request(n=1)).ok
+    begun = bench.ask(srv.Reset, topics.RESET, srv.Reset.Request(task="put_spoon_on_towel", seed=1))
+    assert begun.ok and bench.set(republish_after=0.2) == ""
+    bench.until(lambda: len(states) >= 2 and arms)
+    assert {messages.stamp_of(state) for state in states} == {messages.from_time(begun.stamp)}
+    task, seen = arms[0]
+    assert seen.key == (1, 0) and set(seen.images) == set(CONTRACT.images) and seen.instruction == task.instruction
+    stamp = task.moment.stamp
+    command = messages.command_to_msg(stay(bench), stamp, CONTRACT)
+    bench.say(topics.JOINT_COMMAND, command)
+    bench.until(lambda: states[-1].step == 1)
+    bench.say(topics.JOINT_COMMAND, command)  # late: it answers an older observation
+    repeated = len(states)
+    bench.until(lambda: len(states) > repeated)
+    assert states[-1].step == 1 and states[-1].loop_ms > 0
+    stepped = bench.ask(srv.Step, topics.STEP, srv.Step.Request(n=2))
+    assert stepped.ok and stepped.state.step == 3
+    wrong = bench.ask(srv.SetClock, topics.SET_CLOCK, srv.SetClock.Request(clock="sundial"))
+    assert not wrong.ok and "lockstep" in wrong.message
+
+
+def stay(bench: Bench) -> Any:
+    """The command to stay where the simulated arm is."""
+    servo, arm = ToolServo(), bench.node.sim.arm()  # type: ignore[attr-defined]
+    servo.reset(arm.q, arm.gripper)
+    return servo.hold()
+
+
+def camera(bench: Bench, moment: Moment, value: int = 7) -> None:
+    for feature in CONTRACT.images.values():
+        pixels = np.full(feature.shape, value, np.uint8)
+        bench.say(feature.topic, messages.image_to_msg(pixels, moment.stamp, "f"))
+
+
+@pytest.mark.parametrize("bench", [PolicyNode], indirect=True)
+def test_the_policy_proposes_at_planned_steps_whatever_comes_first(bench: Bench) -> None:
+    proposed = bench.listen(msg.Candidates, topics.CANDIDATES)
+    camera(bench, task_state().moment)
+    bench.observe(task_state(), HOME)
+    bench.until(lambda: proposed)
+    first = messages.candidates_from_msg(proposed[0])
+    assert first.moment == task_state().moment and first.actions.shape == (10, 4, 7) and first.sample_ms > 0
+    assert bench.set(k=3) == "" and "at least 1" in bench.set(k=0) and "polcy" in bench.set(checkpoint="polcy")
+    bench.observe(task_state(1), HOME)  # nothing is planned at step 1
+    camera(bench, task_state(1).moment)
+    bench.observe(task_state(2), HOME)
+    camera(bench, task_state(2).moment)
+    bench.until(lambda: len(proposed) == 2)
+    assert messages.candidates_from_msg(proposed[1]).actions.shape == (3, 4, 7)
+    assert proposed[1].step == 2
+    bench.observe(task_state(), HOME)  # the same observation again gives the same chunks
+    camera(bench, task_state().moment)
+    bench.until(lambda: len(proposed) == 3)
+    assert np.array_equal(messages.candidates_from_msg(proposed[2]).actions, first.actions)
+
+
+@pytest.mark.parametrize("bench", [ValueNode], indirect=True)
+def test_the_value_node_waits_for_the_image_when_candidates_come_first(bench: Bench) -> None:
+    chunks, scores = bench.listen(msg.ActionChunk, topics.CHUNK), bench.listen(msg.Scores, topics.SCORES)
+    task = task_state()
+    actions = np.random.default_rng(0).uniform(-0.02, 0.02, (5, 4, 7))
+    bench.say(topics.CANDIDATES, messages.candidates_to_msg(Candidates(task.moment, actions)))
+    bench.observe(task, HOME)
+    camera(bench, task.moment)
+    bench.until(lambda: chunks and scores)
+    judged = messages.scores_from_msg(scores[0])
+    assert judged.chosen == int(np.argmax(judged.mean)) and judged.encode_ms > 0 and not judged.abstained
+    assert np.array_equal(messages.chunk_from_msg(chunks[0]).actions, actions[judged.chosen])
+    assert "softmax" in bench.set(rule="best") and bench.set(rule="first") == ""
+    later = replace(task.moment, stamp=9 * PERIOD, step=2)
+    bench.say(topics.CANDIDATES, messages.candidates_to_msg(Candidates(later, actions)))
+    bench.until(lambda: len(chunks) == 2)  # the first one needs no image
+    assert np.array_equal(messages.chunk_from_msg(chunks[1]).actions, actions[0])
+
+
+def test_images_are_reliable_where_the_world_waits_for_them() -> None:
+    assert image_qos(True).reliability != image_qos(False).reliability
+    assert image_qos(True).depth > image_qos(False).depth == 1
