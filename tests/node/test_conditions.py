@@ -23,7 +23,8 @@ def test_settings_are_plain_and_lead_back() -> None:
 
 
 def test_workers_can_make_the_controller() -> None:
-    controller = ForkingPickler.loads(ForkingPickler.dumps(SIDE))()  # as multiprocessing hands it over
+    handed_over = ForkingPickler.loads(ForkingPickler.dumps(SIDE))  # pyright: ignore[reportAttributeAccessIssue]
+    controller = handed_over()
     assert isinstance(controller, Steering)
     assert (controller.k, controller.rule, controller.beta) == (10, "softmax", 0.5)
 

@@ -162,3 +162,21 @@ def test_realtime_plays_episodes_to_their_end(checkpoints: Checkpoints, tmp_path
     with RosSession(options, tmp_path) as session:
         result = session.play(Job(sides(checkpoints)[1], "put_carrot_on_plate", 5, max_steps=8))
     assert result.steps == 8 and result.actions.shape == (8, 7)
+
+
+@pytest.mark.evidence
+def test_shipped_checkpoints_act_alike_over_whole_episodes_and_choose_in_time(
+    here: WorldSource, tmp_path: Path
+) -> None:
+    """20 seeds to their end, and candidates -> choice within 10 ms at the median when the image came first."""
+    guided = Steered("policy", "critic", 10, "argmax").condition("guided")
+    times, loops = [], []
+    with RosSession(GraphOptions(), tmp_path) as session:
+        for seed in range(20):
+            job = Job(guided, list(TASKS)[seed % 4], 500_000 + seed)
+            result = session.play(job)
+            assert_same(result, here.play(job))
+            times += [record.ms["value"] for record in result.records]
+            loops += [record.ms["loop"] for record in result.records]
+    print(f"candidates -> choice {np.percentile(times, [50, 99])} ms, loop {np.percentile(loops, [50, 99])} ms")
+    assert np.median(times) <= 10.0
