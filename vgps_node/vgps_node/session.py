@@ -35,6 +35,10 @@ class SessionError(VgpsError):
     """The graph did not do what an evaluation needs; the message says which node, and why."""
 
 
+class SilenceError(SessionError):
+    """An episode stopped without a word, or a message about it was lost."""
+
+
 @dataclass
 class _Heard:
     """What was heard since a reset was asked for, by stamp."""
@@ -73,11 +77,12 @@ class RosSession:
     """
 
     name = "ros"
+    REPEATS = 2  # times that an episode of which something was lost is played again
     QUIET = 0.3  # [s] without news after which a realtime episode that is over has nothing more to say
     ASKED, PATIENCE = 12, 5.0  # times that a service is asked, and how long an answer is waited for [s]
 
     def __init__(
-        self, options: GraphOptions | None = None, log_folder: Path = Path("runs/log"), *, stall: float = 30.0
+        self, options: GraphOptions | None = None, log_folder: Path = Path("runs/log"), *, stall: float = 15.0
     ) -> None:
         self._options = options or GraphOptions()
         self._log_folder, self._stall = log_folder, stall
@@ -152,7 +157,21 @@ class RosSession:
     # Episodes
 
     def play(self, job: Job) -> EpisodeResult:
-        """Play one episode over the graph."""
+        """Play one episode over the graph.
+
+        Where the world waits for its controller the same job gives the same episode, so one of which a message
+        was lost is played again.
+        """
+        for again in range(self.REPEATS if self._strict else 0, -1, -1):
+            try:
+                return self._play(job)
+            except SilenceError as silence:
+                if not again:
+                    raise
+                self._node.get_logger().warning(f"{silence}; it is played again")
+        raise AssertionError("unreachable")
+
+    def _play(self, job: Job) -> EpisodeResult:
         self._configure(job)
         self._heard = heard = _Heard()
         request = srv.Reset.Request(task=job.task, seed=job.seed)
@@ -165,10 +184,12 @@ class RosSession:
 
     def _complete(self, job: Job, number: int) -> bool:
         if time.monotonic() - self._news > self._stall:
-            at = max((state.moment.step for state in self._heard.episode(number)), default=0)
-            raise SessionError(
-                f"{job.task}, seed {job.seed}: nothing more was heard after step {at} for {self._stall:g} s; "
-                f"logs: {self._log_folder}"
+            heard = self._heard
+            at = max((state.moment.step for state in heard.episode(number)), default=0)
+            raise SilenceError(
+                f"{job.task}, seed {job.seed}: nothing more was heard after step {at} for {self._stall:g} s "
+                f"({len(heard.states)} states, {len(heard.sent)} sent actions, {len(heard.candidates)} sets of "
+                f"candidates, {len(heard.scores)} scores); logs: {self._log_folder}"
             )
         if not self._strict:
             states = self._heard.episode(number)
