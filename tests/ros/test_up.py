@@ -31,9 +31,17 @@ def family(parent: int) -> dict[int, str]:
     return found
 
 
+def alive(pid: int) -> bool:
+    """Running; an orphan that nobody has waited for yet is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def gone(pids: dict[int, str], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+    while any(alive(pid) for pid in pids):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)

@@ -137,8 +137,9 @@ def _source(config: EvalConfig, log: Path):
         return nullcontext()
     from vgps_node.session import RosSession
 
+    session = RosSession(config.graph(), log)
     print("starting the ROS graph", file=sys.stderr)
-    return RosSession(config.graph(), log)
+    return session
 
 
 def report(evaluation: Evaluation, folder: Path | None, *, videos: int) -> None:
