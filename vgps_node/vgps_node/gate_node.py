@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from rclpy.context import Context
@@ -115,7 +114,7 @@ class GateNode(Node):
 
 
 def main() -> None:
-    sys.exit(run(GateNode))
+    run(GateNode)
 
 
 if __name__ == "__main__":

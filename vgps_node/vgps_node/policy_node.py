@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -66,7 +65,7 @@ class PolicyNode(Node):
 
 
 def main() -> None:
-    sys.exit(run(PolicyNode))
+    run(PolicyNode)
 
 
 if __name__ == "__main__":

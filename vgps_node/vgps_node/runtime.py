@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
@@ -24,7 +24,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.signals import SignalHandlerOptions
 
 from vgps_models.errors import VgpsError
-from vgps_node.children import die_with_parent, tell_ready
+from vgps_node.children import die_with_parent, leave, tell_ready
 
 # Nothing on the way of an action may be lost, and a late joiner needs no old ones.
 RELIABLE = QoSProfile(depth=16, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
@@ -91,11 +91,16 @@ def ros(
         rclpy.try_shutdown(context=context)
 
 
-def run(make_node: Callable[[Context], Node], args: Sequence[str] | None = None) -> int:
-    """Run one node until it is told to stop. Returns the exit code of the process."""
+def run(make_node: Callable[[Context], Node]) -> NoReturn:
+    """Be a process that runs one node until it is told to stop."""
     die_with_parent()
+    leave(_spin(make_node))
+
+
+def _spin(make_node: Callable[[Context], Node]) -> int:
+    """Returns the exit code of the process."""
     try:
-        with ros(args, signals=True) as (context, executor):
+        with ros(signals=True) as (context, executor):
             node = make_node(context)
             try:
                 executor.add_node(node)

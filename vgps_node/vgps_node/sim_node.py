@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -155,7 +154,7 @@ class SimNode(Node):
 
 
 def main() -> None:
-    sys.exit(run(SimNode))
+    run(SimNode)
 
 
 if __name__ == "__main__":

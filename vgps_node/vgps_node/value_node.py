@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from rclpy.context import Context
@@ -74,7 +73,7 @@ class ValueNode(Node):
 
 
 def main() -> None:
-    sys.exit(run(ValueNode))
+    run(ValueNode)
 
 
 if __name__ == "__main__":

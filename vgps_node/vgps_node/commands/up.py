@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 
 from vgps_node.bringup import GraphOptions, environment, sim_graph
+from vgps_node.children import leave
 from vgps_node.cli import choose
 from vgps_node.conditions import Steered
 from vgps_node.supervisor import Supervisor
@@ -51,4 +52,4 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
                 time.sleep(0.2)
     except KeyboardInterrupt:
         console.print("stopped")
-        return 0
+    leave(0)
