@@ -90,8 +90,10 @@ def test_what_a_child_started_goes_with_it(tmp_path: Path) -> None:
     assert wait_until_dead([int(note.read_text())])
 
 
-def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
-    child = f"{READY} import signal; signal.pause()"
+@pytest.mark.parametrize("heeds", [True, False], ids=["heeds SIGTERM", "ignores SIGTERM"])
+def test_children_end_when_the_supervisor_is_killed(tmp_path: Path, heeds: bool) -> None:
+    wait = "import signal; " + ("" if heeds else "signal.signal(signal.SIGTERM, signal.SIG_IGN); ")
+    child = f"{READY} {wait} signal.pause()"
     code = (
         "import sys, signal; from pathlib import Path; from vgps_node.supervisor import Supervisor\n"
         f"with Supervisor({{'child': [sys.executable, '-c', {child!r}]}}, Path({str(tmp_path)!r})) as s:\n"

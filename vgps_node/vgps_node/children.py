@@ -6,12 +6,16 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from typing import NoReturn
 
 READY_FD = "VGPS_READY_FD"  # file descriptor on which a child writes one byte when it is ready
 PARENT_PID = "VGPS_PARENT_PID"  # process whose death ends the child
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+LOOK = 0.5  # [s] between two looks at who the parent is
+GRACE = 2.0  # [s] between the supervisor's death and the end of a child that did not heed SIGTERM
 
 
 def tell_ready() -> None:
@@ -32,8 +36,10 @@ def leave(code: int) -> NoReturn:
 def die_with_parent() -> None:
     """Be terminated when the supervisor dies, even by SIGKILL (Linux).
 
-    The kernel watches the THREAD that started this process, so a supervisor starts its children from
-    a thread that lives as long as they shall.
+    The kernel's SIGTERM comes first and lets a node close in order. It watches the THREAD that started this
+    process, so a supervisor starts its children from a thread that lives as long as they shall; and a signal
+    that arrives while handlers are being exchanged is lost. A thread that watches the supervisor itself ends
+    what is still there `GRACE` later.
     """
     parent = os.environ.get(PARENT_PID)
     if parent is None or not sys.platform.startswith("linux"):
@@ -41,3 +47,12 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):  # it died before we asked
         raise SystemExit(0)
+    threading.Thread(target=_leave_after, args=(int(parent),), name="die-with-parent", daemon=True).start()
+
+
+def _leave_after(parent: int) -> None:
+    """End this process `GRACE` after its parent."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    time.sleep(GRACE)
+    leave(0)
