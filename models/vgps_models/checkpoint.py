@@ -27,7 +27,8 @@ from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
 from vgps_models.perception.runtime import Perception, weights_sha256
-from vgps_models.policies.flow import FlowConfig, FlowPolicy, VelocityNet
+from vgps_models.policies import make_net
+from vgps_models.policies.chunk import ChunkPolicy
 from vgps_models.spaces import ActionSpec, Normaliser
 
 FORMAT = "vgps-checkpoint-1"
@@ -155,7 +156,7 @@ def load_encoder(name: str | Path) -> tuple[Card, KeypointEncoder]:
     return card, _module(name, KeypointEncoder(card.encoder), tensors, "encoder")
 
 
-def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> FlowPolicy:
+def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> ChunkPolicy:
     """A policy ready to run.
 
     spec: refuse a policy for another arm or action. threads: of torch, for the whole process.
@@ -163,8 +164,8 @@ def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     torch.set_num_threads(threads)
     card, tensors = read(name, "policy")
     action, normaliser = _action(name, card, spec)
-    net = VelocityNet(FlowConfig.from_json(dict(card.architecture["policy"])))
-    return FlowPolicy(_perception(name, card, tensors), _module(name, net, tensors, "policy"), action, normaliser)
+    net = make_net(card.architecture["policy"])
+    return ChunkPolicy(_perception(name, card, tensors), _module(name, net, tensors, "policy"), action, normaliser)
 
 
 def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> Critic:

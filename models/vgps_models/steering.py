@@ -72,7 +72,7 @@ class Steering:
         scored = self.critic is not None and self.rule not in selection.UNSCORED
         features = self.critic.encode(observation) if self.critic is not None and scored else None
         encoded = time.perf_counter()
-        candidates, dropped = selection.drop_invalid(self.policy.sample(observation, self.k))
+        candidates, dropped = selection.drop_invalid(self.policy.sample(observation, self.k).chunks)
         self.dropped += dropped
         sampled = time.perf_counter()
         if self.critic is not None and features is not None:

@@ -15,6 +15,7 @@ from vgps_models.data.records import Problem
 from vgps_models.data.writer import EpisodeWriter
 from vgps_models.errors import UnknownNameError
 from vgps_models.spaces import GRIPPER
+from vgps_sim.domain import get_domain
 from vgps_sim.env import execute, start
 from vgps_sim.flaws import QUALITIES, Demonstrator
 from vgps_sim.kinematics import ToolServo
@@ -30,7 +31,8 @@ class CollectConfig:
 
     out: Path = Path("data/mixed")  # data set folder; a run that was stopped goes on where it stopped
     episodes: int = 1200  # in all, spread evenly over the tasks
-    quality: str = "mixed"  # mixed | expert
+    quality: str = "mixed"  # expert | mixed | poor | varied (each episode one of the three)
+    domain: str = "target"  # target | broad: cameras, light and colours differ a lot from episode to episode
     seed: int = 0  # first layout; keep data below 100000, tuning below 1000000, reports from there on
     tasks: tuple[str, ...] = tuple(TASKS)
     processes: int = 2  # worker processes, one thread each
@@ -38,6 +40,7 @@ class CollectConfig:
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
             raise UnknownNameError("quality", self.quality, QUALITIES)
+        get_domain(self.domain)
         for task in self.tasks:
             get_task(task)
 
@@ -79,7 +82,7 @@ def _record(job: tuple[CollectConfig, tuple[tuple[str, int], ...]]) -> list[tupl
     done = []
     for task, seed in keys:
         if task not in worlds:
-            worlds[task] = World(task)
+            worlds[task] = World(task, domain=get_domain(config.domain))
         episode = demonstrate(worlds[task], seed, config.quality)
         writer.write(episode)
         done.append((episode.name, episode.success))

@@ -16,7 +16,7 @@ from vgps_sim.experts import Expert, Intent
 from vgps_sim.world import World
 
 FLAWS = ("missed_grasp", "early_release", "misplaced", "wrong_object", "dithering", "slow", "noisy")
-QUALITIES = ("expert", "mixed")
+QUALITIES = ("expert", "mixed", "poor", "varied")  # varied: each episode is of one of the others
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ class Rates:
 
 MIXED = Rates()
 EXPERT = Rates(0, 0, 0, 0, 0, 0, 0)
+POOR = Rates(0.6, 0.4, 0.4, 0.2, 0.5, 0.4, 0.9, mended=0.3)
+VARIED = (0.25, 0.45, 0.3)  # shares of the levels in varied data
+LEVELS = {"expert": EXPERT, "mixed": MIXED, "poor": POOR}
 
 
 class Demonstrator:
@@ -49,7 +52,9 @@ class Demonstrator:
     def __init__(self, rng: np.random.Generator, quality: str = "mixed") -> None:
         if quality not in QUALITIES:
             raise UnknownNameError("quality", quality, QUALITIES)
-        rates = MIXED if quality == "mixed" else EXPERT
+        if quality == "varied":
+            quality = str(rng.choice(list(LEVELS), p=VARIED))
+        rates = LEVELS[quality]
         self.rng, self.expert = rng, Expert()
         self.flaws = tuple(f for f in FLAWS if rng.random() < getattr(rates, f))
         self.mends = bool(rng.random() < rates.mended)

@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from vgps_models.spaces import Array
 from vgps_models.training.scenes import write_scenes
 from vgps_sim.arms import tool_down
+from vgps_sim.domain import get_domain
 from vgps_sim.objects import get_thing
 from vgps_sim.tasks import REGION_HIGH, REGION_LOW, TASKS, Place
 from vgps_sim.workers import one_thread
@@ -37,6 +38,7 @@ class ScenesConfig:
     out: Path = Path("data/scenes")  # folder to write, a shard a sub-folder; whole shards are kept
     count: int = 24_000  # scenes, spread evenly over the tasks
     seed: int = 0  # with the scene's number it decides everything
+    domain: str = "target"  # target | broad: cameras, light and colours differ a lot from scene to scene
     image_size: int = 128  # [px]
     shard: int = 500  # scenes of one task in a folder
     processes: int = 2  # worker processes, one thread each
@@ -57,7 +59,8 @@ def _write_shard(job: tuple[ScenesConfig, int, int]) -> int:
     folder = config.out / f"{start:07d}"
     if (folder / "meta.json").exists():
         return count
-    world = World(list(TASKS)[start // config.shard % len(TASKS)], image_size=config.image_size)
+    task = list(TASKS)[start // config.shard % len(TASKS)]
+    world = World(task, image_size=config.image_size, domain=get_domain(config.domain))
     instructions = (world.task.instruction, *world.task.paraphrases)
     scenes = []
     for i in range(start, start + count):

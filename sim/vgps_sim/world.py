@@ -14,6 +14,7 @@ import numpy as np
 from vgps_models.errors import MissingDependencyError, SpecError, UnknownNameError
 from vgps_models.spaces import ActionSpec, Array, Image, Observation
 from vgps_sim.arms import get_arm, tool_down
+from vgps_sim.domain import TARGET, Domain, Looks
 from vgps_sim.kinematics import JointCommand, ToolServo
 from vgps_sim.objects import get_thing
 from vgps_sim.offscreen import MEND
@@ -42,6 +43,7 @@ class World:
         image_size: int = 128,
         cameras: Sequence[str] = ("front", "wrist"),
         spec: ActionSpec | None = None,
+        domain: Domain = TARGET,
     ) -> None:
         if unknown := set(cameras) - set(CAMERA_NAMES):
             raise UnknownNameError("camera", sorted(unknown)[0], CAMERA_NAMES)
@@ -61,7 +63,7 @@ class World:
         self._site = self.model.site(self.arm.tool_site).id
         self._pads = [self.model.geom(pad).id for pad in self.arm.pads]
         self._bodies = {name: self.model.body(name).id for name in self.task.things}
-        self._looks = self.model.geom_rgba.copy(), self.model.light_diffuse.copy(), self.model.mat_rgba.copy()
+        self._looks = Looks(self.model, domain)
         self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
         self.seed, self.step, self.closed_for, self.happened = 0, 0, 0, set[str]()
         _open.add(self)
@@ -240,13 +242,8 @@ class World:
     # -- the rest --------------------------------------------------------
 
     def vary_looks(self, rng: np.random.Generator) -> None:
-        """Light and colours differ a little from seed to seed."""
-        rgba, diffuse, materials = self._looks
-        self.model.light_diffuse[:] = diffuse * rng.uniform(0.8, 1.15)
-        self.model.mat_rgba[:, :3] = np.clip(materials[:, :3] * rng.uniform(0.9, 1.1, 3), 0, 1)
-        tint = rng.uniform(0.92, 1.08, (len(rgba), 1))
-        tint[self.model.geom_matid >= 0] = 1.0  # a changed geom colour would hide its material
-        self.model.geom_rgba[:, :3] = np.clip(rgba[:, :3] * tint, 0, 1)
+        """Light, colours and cameras differ from seed to seed, as far as the domain says."""
+        self._looks.vary(self.data, rng)
 
     def close(self) -> None:
         """Give the renderers' contexts back."""

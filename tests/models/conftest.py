@@ -112,14 +112,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def policy_file(encoder_file: Path, episodes: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from vgps_models.policies.flow import FlowConfig
     from vgps_models.training.policy import PolicyTraining, train_policy
 
     out = tmp_path_factory.mktemp("policy") / "policy.safetensors"
     train_policy(
         PolicyTraining(
             data=episodes, encoder=str(encoder_file), out=out, cache=cache,
-            steps=8, batch=16, threads=1, held_out=0.2, model=FlowConfig(width=32, depth=2, words=8),
+            steps=8, batch=16, threads=1, held_out=0.2, model={"width": 32, "depth": 2, "words": 8},
         )
     )  # fmt: skip
     return out

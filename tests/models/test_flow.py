@@ -19,28 +19,32 @@ def policy(policy_file):
 
 @pytest.mark.parametrize("k", [1, 2, 10, 50])
 def test_samples_are_executable_as_they_are(policy, observe, k):
-    chunks = policy.sample(observe(3), k)
+    chunks = policy.sample(observe(3), k).chunks
     assert chunks.shape == (k, policy.spec.horizon, 7) and chunks.dtype == np.float64
     assert np.allclose(policy.spec.clip(chunks), chunks, rtol=0, atol=1e-12)
     assert set(np.unique(chunks[..., GRIPPER])) <= {0.0, 1.0}
 
 
 def test_the_same_moment_gives_the_same_chunks(policy, observe):
-    first, again, later = policy.sample(observe(3), 5), policy.sample(observe(3), 5), policy.sample(observe(4), 5)
+    first, again, later = (
+        policy.sample(observe(3), 5).chunks,
+        policy.sample(observe(3), 5).chunks,
+        policy.sample(observe(4), 5).chunks,
+    )
     assert np.array_equal(first, again)
     assert not np.allclose(first, later)
 
 
 @pytest.mark.parametrize("step", range(5))
 def test_the_bare_policys_chunk_is_the_first_of_any_k(policy, observe, step):
-    ten = policy.sample(observe(step), 10)
+    ten = policy.sample(observe(step), 10).chunks
     for k in (1, 3, 50):
         fewer = min(k, 10)
-        assert np.allclose(policy.sample(observe(step), k)[:fewer], ten[:fewer], atol=1e-5)
+        assert np.allclose(policy.sample(observe(step), k).chunks[:fewer], ten[:fewer], atol=1e-5)
 
 
 def test_chunks_are_diverse(policy, observe):
-    assert policy.sample(observe(0), 10)[..., :3].std(axis=0).min() > 0
+    assert policy.sample(observe(0), 10).chunks[..., :3].std(axis=0).min() > 0
 
 
 def test_no_chunks_is_refused(policy, observe):
@@ -49,11 +53,11 @@ def test_no_chunks_is_refused(policy, observe):
 
 
 def test_a_chunk_of_another_length_is_refused(policy):
-    from vgps_models.policies.flow import FlowPolicy
+    from vgps_models.policies.chunk import ChunkPolicy
     from vgps_models.spaces import ActionSpec
 
     with pytest.raises(SpecError, match="8 x 7"):
-        FlowPolicy(policy.perception, policy.net, ActionSpec(horizon=8), policy.normaliser)
+        ChunkPolicy(policy.perception, policy.net, ActionSpec(horizon=8), policy.normaliser)
 
 
 def test_the_flow_learns_a_conditional_distribution():
@@ -72,6 +76,6 @@ def test_the_flow_learns_a_conditional_distribution():
         loss.backward()
         optimiser.step()
     start = torch.randn(2, 300, 2, generator=generator)
-    made = net.integrate(start, torch.zeros(2, 2), words)
+    made = net.draw(start, torch.zeros(2, 2), words)[0]
     assert torch.allclose(made.mean(1), centres, atol=0.1)
     assert 0.04 < float(made.std(1).mean()) < 0.2

@@ -19,7 +19,7 @@ def critic(critic_file):
 
 @pytest.fixture(scope="module")
 def candidates(policy_file, observe):
-    return checkpoint.load_policy(policy_file).sample(observe(0), 12)
+    return checkpoint.load_policy(policy_file).sample(observe(0), 12).chunks
 
 
 def test_scores_have_one_mean_and_spread_a_chunk(critic, candidates, observe):

@@ -78,7 +78,7 @@ class _Spoiled:
         self.spec, self.normaliser = policy.spec, policy.normaliser
 
     def sample(self, observation, k):
-        chunks = self.policy.sample(observation, k)
+        chunks = self.policy.sample(observation, k).chunks
         chunks[self.bad] = np.nan
         return chunks
 

@@ -16,7 +16,6 @@ from vgps_models import checkpoint
 from vgps_models.critics.network import CriticConfig
 from vgps_models.data import EpisodeStore
 from vgps_models.errors import DataError
-from vgps_models.policies.flow import FlowConfig
 from vgps_models.spaces import Normaliser
 from vgps_models.training import frames as frames_module
 from vgps_models.training import loop
@@ -39,7 +38,7 @@ def trainings(scenes, small_encoder, encoder_file, policy_file, episodes, cache)
             train_policy,
             PolicyTraining(
                 data=episodes, encoder=str(encoder_file), cache=cache, steps=6, batch=16, threads=1, save_every=2,
-                feature_noise=0.1, model=FlowConfig(width=32, depth=2, words=8),
+                feature_noise=0.1, model={"width": 32, "depth": 2, "words": 8},
             ),
         ),
         "critic": (

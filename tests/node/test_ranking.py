@@ -7,6 +7,7 @@ import pytest
 
 from vgps_models.critics import selection
 from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.policies.base import Proposal
 from vgps_models.spaces import ActionSpec, Observation
 from vgps_models.steering import Steering
 from vgps_models.training.bench import untrained_critic
@@ -43,8 +44,8 @@ class Given:
     def __init__(self, actions: np.ndarray) -> None:
         self.actions = actions
 
-    def sample(self, observation: Observation, k: int) -> np.ndarray:
-        return self.actions[:k]
+    def sample(self, observation: Observation, k: int) -> Proposal:
+        return Proposal(self.actions[:k])
 
 
 @pytest.mark.parametrize("image_first", [True, False])

@@ -58,7 +58,7 @@ class PolicyNode(Node):
             return
         if (candidates := self._sampled.get(moment.stamp)) is None:
             began = time.perf_counter()
-            actions = self.policy.sample(observation, self.k)
+            actions = self.policy.sample(observation, self.k).chunks
             candidates = Candidates(moment, actions, 1e3 * (time.perf_counter() - began))
             self._sampled.put(moment.stamp, candidates)
         self._publisher.publish(messages.candidates_to_msg(candidates))

@@ -1,4 +1,4 @@
-"""Train the flow policy on all the data: it plays the frozen generalist, flaws and all."""
+"""Train a policy on all the data: it plays the frozen generalist, flaws and all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from vgps_models import checkpoint
 from vgps_models.data.sampling import split_episodes, success_frames
 from vgps_models.errors import DataError
-from vgps_models.policies.flow import FlowConfig, VelocityNet
-from vgps_models.spaces import Normaliser
+from vgps_models.policies import describe, make_net
+from vgps_models.policies.network import ChunkNet
+from vgps_models.spaces import ActionSpec, Normaliser
 from vgps_models.training import loop, provenance
 from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
 
@@ -24,9 +25,11 @@ class PolicyTraining:
     """`vgps train policy`: about 2 minutes on 2 cores once the frames are encoded."""
 
     data: Path = Path("data/mixed")  # episode store
+    architecture: str = "flow"  # one of `vgps_models.policies.ARCHITECTURES`
     encoder: str = "runs/encoder.safetensors"  # encoder checkpoint: a path or a shipped name
     out: Path = Path("runs/policy.safetensors")  # checkpoint to write
     cache: Path = Path("runs/cache")  # where encoded frames are kept
+    like: str = ""  # checkpoint whose normaliser is taken over, so that its critic fits; empty: bounds of this data
     success_only: bool = False  # clone the successful episodes alone (the filtered baseline)
     steps: int = 10_000  # updates
     batch: int = 256  # chunks an update
@@ -38,7 +41,7 @@ class PolicyTraining:
     seed: int = 0
     threads: int = 2  # torch threads
     save_every: int = 1000  # updates between resume points
-    model: FlowConfig = field(default_factory=FlowConfig)
+    model: dict[str, int] = field(default_factory=dict)  # sizes other than the architecture's own: width 128 ...
 
 
 class _Trainer:
@@ -56,7 +59,7 @@ class _Trainer:
         self.sentences = torch.from_numpy(frames.sentences)
         self.instruction = torch.from_numpy(frames.columns.instruction)
         torch.manual_seed(config.seed)
-        self.net = VelocityNet(config.model)
+        self.net = make_net({"name": config.architecture} | config.model)
         mean, std = feature_scale(frames.features[self.train])
         self.net.feature_mean.copy_(mean)
         self.net.feature_std.copy_(std)
@@ -64,7 +67,7 @@ class _Trainer:
         self.modules = {"net": self.net, "average": self.average}
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=config.decay, fused=True)
 
-    def _loss(self, net: VelocityNet, rows: np.ndarray, generator: torch.Generator, noise: float) -> Tensor:
+    def _loss(self, net: ChunkNet, rows: np.ndarray, generator: torch.Generator, noise: float) -> Tensor:
         features = self.features[rows]
         if noise > 0:
             features = features + noise * net.feature_std * torch.randn(features.shape, generator=generator)
@@ -101,19 +104,21 @@ def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Pa
     spec = frames.spec
     # Bounds come from ALL the data, also when only successes are cloned: one normaliser a data set.
     normaliser = Normaliser.from_actions(frames.columns.actions.astype(np.float64), spec)
-    model = replace(config.model, features=perception.config.features, chunk=spec.horizon * len(spec.names))
-    config = replace(config, model=model)
+    if config.like:
+        normaliser = _normaliser_of(config.like, spec)
+    sizes = {"features": perception.config.features, "chunk": spec.horizon * len(spec.names)}
+    config = replace(config, model=config.model | sizes)
     trainer = _Trainer(config, frames, normaliser)
     fingerprint = provenance.fingerprint(config, frames.data_sha256, perception.sha256)
     reached, numbers = loop.run(
-        trainer, title="policy", steps=config.steps, out=config.out, fingerprint=fingerprint,
+        trainer, title=f"{config.architecture} policy", steps=config.steps, out=config.out, fingerprint=fingerprint,
         save_every=config.save_every, log_every=200, stop_after=stop_after,
     )  # fmt: skip
     if reached < config.steps:
         return None
     card = checkpoint.Card(
         kind="policy",
-        architecture={"encoder": perception.config.to_json(), "policy": model.to_json()},
+        architecture={"encoder": perception.config.to_json(), "policy": describe(trainer.net)},
         spec=spec,
         normaliser=normaliser,
         instructions=tuple(sorted({*perception.language.known, *frames.columns.instructions})),
@@ -127,3 +132,11 @@ def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Pa
     checkpoint.save(config.out, card, modules, perception.language)
     loop.finish(config.out)
     return config.out
+
+
+def _normaliser_of(name: str, spec: ActionSpec) -> Normaliser:
+    card = checkpoint.read_card(name)
+    if card.spec is None or card.normaliser is None:
+        raise DataError(f"checkpoint {name} has no normaliser to take over; name a policy or a critic")
+    spec.require_equal(card.spec, mine="the data", theirs=f"checkpoint {name}")
+    return card.normaliser

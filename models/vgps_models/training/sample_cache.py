@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from vgps_models.policies.flow import FlowPolicy
+from vgps_models.policies.chunk import ChunkPolicy
 from vgps_models.training.frames import Frames
 
 
 def policy_samples(
-    policy: FlowPolicy, policy_sha256: str, frames: Frames, count: int, cache: Path, *, batch: int = 256, seed: int = 0
+    policy: ChunkPolicy, policy_sha256: str, frames: Frames, count: int, cache: Path, *, batch: int = 256, seed: int = 0
 ) -> NDArray[np.float32]:
     """`count` chunks for every frame: executable ones, normalised again. Shape (N, count, H * 7).
 
@@ -25,16 +25,16 @@ def policy_samples(
     path = cache / f"samples-{frames.data_sha256[:16]}-{policy_sha256[:16]}-{count}-{seed}.npy"
     if path.exists():
         return np.load(path, allow_pickle=False)
-    width = policy.net.config.chunk
-    out = np.empty((len(frames.features), count, width), np.float32)
+    width = policy.net.noise_width
+    out = np.empty((len(frames.features), count, policy.net.config.chunk), np.float32)
     random = np.random.Generator(np.random.PCG64([seed, 11]))
     features, sentences = torch.from_numpy(frames.features), torch.from_numpy(frames.sentences)
     for at in track(range(0, len(out), batch), "policy samples", console=Console(stderr=True)):
         rows = slice(at, min(at + batch, len(out)))
         start = torch.from_numpy(random.standard_normal((rows.stop - at, count, width), dtype=np.float32))
         words = sentences[frames.columns.instruction[rows]]
-        made = policy.metric(policy.net.integrate(start, features[rows], words).numpy())
-        out[rows] = policy.normaliser.normalise(made).reshape(rows.stop - at, count, width)
+        made = policy.metric(policy.net.draw(start, features[rows], words)[0].numpy())
+        out[rows] = policy.normaliser.normalise(made).reshape(rows.stop - at, count, -1)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial.npy")
     np.save(partial, out, allow_pickle=False)
