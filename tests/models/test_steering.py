@@ -78,9 +78,9 @@ class _Spoiled:
         self.spec, self.normaliser = policy.spec, policy.normaliser
 
     def sample(self, observation, k):
-        chunks = self.policy.sample(observation, k).chunks
-        chunks[self.bad] = np.nan
-        return chunks
+        proposal = self.policy.sample(observation, k)
+        proposal.chunks[self.bad] = np.nan
+        return proposal
 
 
 def test_broken_candidates_are_dropped_and_counted(files, observe):
