@@ -42,7 +42,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Task:
-    """Bring `object` to `target` while `distractor` lies beside them."""
+    """Bring `object` to `target` while `distractor` lies beside them.
+
+    instruction: the canonical sentence. paraphrases: others that demonstrations are told with.
+    unseen: sentences for tests alone; nothing is ever recorded or trained with them, and each has a
+        verb and a noun that no training sentence of any task has.
+    """
 
     id: str
     object: str
@@ -50,6 +55,7 @@ class Task:
     distractor: str
     instruction: str
     paraphrases: tuple[str, ...]
+    unseen: tuple[str, ...]
     reach: tuple[float, float]  # [m] half sizes of the goal in the target's frame
     heights: tuple[float, float]  # [m] lowest and highest object frame above the target's
 
@@ -111,6 +117,8 @@ TASKS: dict[str, Task] = {
             "put_spoon_on_towel", "spoon", "towel", "green_block",
             "put the spoon on the towel",
             ("place the spoon on the towel", "lay the spoon down on the blue towel", "move the spoon onto the cloth"),
+            ("bring the teaspoon over to the dishcloth", "rest the silver spoon on the napkin",
+             "transfer the utensil to the towel", "leave the metal spoon lying on the blue rag"),
             (0.055, 0.055), (0.0, 0.02),
         ),
         Task(
@@ -118,6 +126,8 @@ TASKS: dict[str, Task] = {
             "put the carrot on the plate",
             ("place the carrot on the plate", "set the carrot down on the white plate",
              "move the carrot onto the dish"),
+            ("bring the orange vegetable to the plate", "transfer the carrot to the saucer",
+             "rest the root vegetable on the plate", "leave the orange carrot lying on the round platter"),
             (0.05, 0.05), (0.0, 0.025),
         ),
         Task(
@@ -125,6 +135,8 @@ TASKS: dict[str, Task] = {
             "stack the green block on the yellow block",
             ("put the green block on top of the yellow block", "place the green cube on the yellow cube",
              "pile the green block onto the yellow one"),
+            ("position the green brick on the yellow brick", "balance the green box on top of the yellow box",
+             "rest the green brick on the yellow one", "build a tower with the green cuboid above the yellow cuboid"),
             (0.02, 0.02), (0.03, 0.046),
         ),
         Task(
@@ -132,6 +144,8 @@ TASKS: dict[str, Task] = {
             "put the eggplant in the basket",
             ("place the eggplant into the basket", "drop the purple eggplant in the basket",
              "move the aubergine into the basket"),
+            ("bring the purple vegetable to the basket", "deposit the eggplant inside the container",
+             "toss the purple aubergine into the bin", "transfer the eggplant to the wicker hamper"),
             BASKET_HALF, (0.0, 0.035),
         ),
     )

@@ -17,6 +17,7 @@ import tyro
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_node.bringup import GraphOptions
 from vgps_node.conditions import Steered
+from vgps_node.wording import in_words
 from vgps_sim.results import REPORT_SEED, Condition
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class EvalConfig:
     select: str = DEFAULTS.rule  # how the guided side chooses: argmax, softmax or mean_std
     beta: float = DEFAULTS.beta  # temperature of softmax [score]
     penalty: float = DEFAULTS.penalty  # weight of the spread in mean_std
-    sides: tuple[str, ...] = ("bare", "guided")  # of bare, guided, random, worst, filtered; the first is the baseline
+    # Of bare, guided, random, worst, filtered; the first is the baseline. With ":seen" or ":unseen" the task is told
+    # in a paraphrase that training has or has not heard.
+    sides: tuple[str, ...] = ("bare", "guided")
     filtered: str = "policy_success_only"  # checkpoint of the side "filtered": cloned from successes alone
     tasks: tuple[str, ...] = TASKS
     episodes: int = 40  # paired seeds in all, spread evenly over the tasks
@@ -55,7 +58,8 @@ class EvalConfig:
         critic = None if self.critic == "none" else self.critic
         rules = {"guided": self.select, "random": "random", "worst": "worst"}
         sides: list[Condition] = []
-        for name in self.sides:
+        for spoken in self.sides:
+            name, _, wording = spoken.partition(":")
             if name not in SIDES:
                 raise UnknownNameError("side", name, SIDES)
             if name in ("bare", "filtered"):
@@ -65,7 +69,7 @@ class EvalConfig:
                 if name != "random" and critic is None:
                     raise VgpsError(f"the side '{name}' needs a critic; give --critic, or --sides bare random")
                 side = Steered(self.policy, needs, self.k, rules[name], self.beta, self.penalty)
-            sides.append(side.condition(name))
+            sides.append(in_words(side.condition(name), wording or "canonical"))
         return sides
 
     def graph(self) -> GraphOptions:
@@ -93,6 +97,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     Examples:
         vgps eval --episodes 200 --json runs/eval.json
         vgps eval --sides bare guided random worst --k 10 --select argmax --out runs/k10
+        vgps eval --sides guided guided:unseen --episodes 200
         vgps eval --ros --episodes 20 --tasks put_spoon_on_towel put_carrot_on_plate
         vgps eval --ros --clock latency --latency 0.1
     """
@@ -114,6 +119,8 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
             raise UnknownNameError("task", task, TASKS)
     if config.clock != "lockstep" and not config.ros:
         raise VgpsError(f"the clock '{config.clock}' exists on the ROS graph alone; add --ros")
+    if config.ros and any(":" in side for side in config.sides):
+        raise VgpsError("over ROS the world's own sentence is what the nodes hear; paraphrases need no --ros")
     conditions = config.conditions()
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
