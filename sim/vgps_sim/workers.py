@@ -29,11 +29,13 @@ class WorkerCrash(VgpsError):
 def play_in_workers(
     jobs: Sequence[Job], source_factory: Callable[[], EpisodeSource], processes: int, attempt: Attempt
 ) -> Iterator[tuple[Job, EpisodeResult]]:
-    """Results as they come, in any order. Raises WorkerCrash when a worker dies."""
+    """Results as they come, in any order. Raises WorkerCrash when a worker has died and the others have finished
+    what they were playing."""
     context = get_context("spawn")
     workers: dict[Connection, SpawnProcess] = {}
     running: dict[Connection, Job] = {}
     waiting = iter(range(len(jobs)))
+    crash: WorkerCrash | None = None
     try:
         with one_thread():
             for _ in range(processes):
@@ -48,11 +50,13 @@ def play_in_workers(
                 assert isinstance(connection, Connection)
                 try:
                     result: EpisodeResult = connection.recv()
-                except (EOFError, ConnectionError) as end:
-                    raise WorkerCrash(_epitaph(workers[connection], running[connection])) from end
-                job = running.pop(connection)
-                yield job, result
+                except (EOFError, ConnectionError):
+                    crash, waiting = WorkerCrash(_epitaph(workers[connection], running.pop(connection))), iter(())
+                    continue
+                yield running.pop(connection), result
                 _hand_out(connection, jobs, waiting, running)
+        if crash is not None:
+            raise crash
     finally:
         for connection, worker in workers.items():
             connection.close()
