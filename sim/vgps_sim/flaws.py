@@ -36,7 +36,7 @@ class Rates:
 MIXED = Rates()
 EXPERT = Rates(0, 0, 0, 0, 0, 0, 0)
 POOR = Rates(0.6, 0.4, 0.4, 0.2, 0.5, 0.4, 0.9, mended=0.3)
-VARIED = (0.25, 0.45, 0.3)  # shares of the levels in varied data
+VARIED = (0.15, 0.35, 0.5)  # shares of the levels in varied data
 LEVELS = {"expert": EXPERT, "mixed": MIXED, "poor": POOR}
 
 
