@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vgps_models.spaces import Array, Controller, Decision
+from vgps_models.spaces import Array, Controller, Decision, Observation
 from vgps_sim.env import start
 from vgps_sim.kinematics import IkError, JointCommand, ToolServo
 from vgps_sim.results import EpisodeResult, EvaluationError, Job, StepRecord
 from vgps_sim.world import World
 
 WorldFactory = Callable[[str], World]  # task id -> its world
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """A controller that looks at more than its observations: it is told of the world before every episode."""
+
+    def bind(self, world: World, servo: ToolServo, job: Job) -> None: ...
+
+    def __call__(self, observation: Observation) -> Decision: ...
 
 
 class EpisodeSource(Protocol):
@@ -67,6 +77,8 @@ def play(world: World, controller: Controller, job: Job) -> EpisodeResult:
     """One episode, re-planned every `job.execute` steps, ended by success or after `job.max_steps`."""
     servo = ToolServo(world.spec)
     start(world, servo, job.seed)
+    if isinstance(controller, Bound):
+        controller.bind(world, servo, job)
     actions: list[Array] = []
     records: list[StepRecord] = []
     while len(actions) < job.max_steps and not world.success:
@@ -95,13 +107,4 @@ def play(world: World, controller: Controller, job: Job) -> EpisodeResult:
 
 def record(decision: Decision, *, step: int, loop: float) -> StepRecord:
     """What is kept of a decision; `loop` is its whole duration [ms]."""
-    scored = len(decision.mean) > 0
-    reach = np.asarray(decision.candidates)[:, :, :3].sum(axis=1) if scored else np.zeros((0, 3))
-    return StepRecord(
-        step=step,
-        ms={part: round(float(ms), 3) for part, ms in decision.ms.items()} | {"loop": round(loop, 3)},
-        chosen=int(decision.chosen),
-        mean=tuple(np.round(decision.mean, 5).tolist()),
-        std=tuple(np.round(decision.std, 5).tolist()),
-        reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
-    )
+    return StepRecord.of(replace(decision, ms={**decision.ms, "loop": loop}), step=step)

@@ -36,6 +36,16 @@ class JointCommand:
     duration: float
 
 
+@dataclass(frozen=True, eq=False)
+class ServoState:
+    """What a `ToolServo` has commanded: joints (6,) [rad], gripper 0..1, tool position (3,) [m], rotation (3, 3)."""
+
+    q: Array
+    gripper: float
+    position: Array
+    rotation: Array
+
+
 class ToolKinematics:
     """Forward kinematics of one arm."""
 
@@ -102,6 +112,15 @@ class ToolServo:
         self.q = np.array(q, dtype=np.float64)
         self.gripper = float(gripper)
         self.position, self.rotation = self.kinematics.pose(self.q)
+
+    def state(self) -> ServoState:
+        """All that its future commands depend on."""
+        return ServoState(self.q.copy(), self.gripper, self.position.copy(), self.rotation.copy())
+
+    def set_state(self, state: ServoState) -> None:
+        """Go back to a `state()` of a servo of the same arm."""
+        self.q, self.gripper = state.q.copy(), state.gripper
+        self.position, self.rotation = state.position.copy(), state.rotation.copy()
 
     def hold(self) -> JointCommand:
         """Stay at the last joint targets."""
