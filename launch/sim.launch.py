@@ -4,7 +4,6 @@ The nodes and their parameters are those of `vgps up sim`: both read `vgps_node.
 """
 
 import sys
-from dataclasses import fields
 
 from launch import LaunchDescription  # pyright: ignore[reportAttributeAccessIssue]
 from launch.actions import DeclareLaunchArgument, OpaqueFunction  # pyright: ignore[reportMissingImports]
@@ -13,14 +12,11 @@ from launch_ros.actions import Node  # pyright: ignore[reportMissingImports]
 
 from vgps_node.bringup import GraphOptions, sim_graph
 
-DEFAULTS = GraphOptions()
+DEFAULTS = GraphOptions().flat()
 
 
 def make_nodes(context):
-    values = {
-        field.name: type(getattr(DEFAULTS, field.name))(LaunchConfiguration(field.name).perform(context))
-        for field in fields(GraphOptions)
-    }
+    values = {name: type(value)(LaunchConfiguration(name).perform(context)) for name, value in DEFAULTS.items()}
     return [
         Node(
             package=spec.package,
@@ -30,13 +26,10 @@ def make_nodes(context):
             prefix=sys.executable,  # the Python that has found vgps_node
             output="screen",
         )
-        for spec in sim_graph(GraphOptions(**values))
+        for spec in sim_graph(GraphOptions.from_flat(values))
     ]
 
 
 def generate_launch_description():
-    arguments = [
-        DeclareLaunchArgument(field.name, default_value=str(getattr(DEFAULTS, field.name)))
-        for field in fields(GraphOptions)
-    ]
+    arguments = [DeclareLaunchArgument(name, default_value=str(value)) for name, value in DEFAULTS.items()]
     return LaunchDescription([*arguments, OpaqueFunction(function=make_nodes)])

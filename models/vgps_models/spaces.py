@@ -156,8 +156,11 @@ class Decision:
 
     chunk: the chosen actions, in metres and radians. Shape (H, 7).
     candidates: what it chose from. Shape (K, H, 7).
-    mean, std: the critic's scores over its heads; empty when nothing was scored. Shape (K,).
+    mean, std: the critic's scores over its heads, NaN for a candidate that was dropped; empty when nothing was
+        scored. Shape (K,).
     chosen: index of the chunk among the candidates; -1 when it is none of them.
+    abstained: the critic could not be trusted, so the chunk is the policy's first sample.
+    dropped: candidates that held NaN or infinity.
     ms: wall-clock milliseconds by part ("policy", "value", "encode").
     """
 
@@ -167,6 +170,8 @@ class Decision:
     std: Array = field(default_factory=lambda: np.zeros(0))
     chosen: int = 0
     ms: Mapping[str, float] = field(default_factory=dict)
+    abstained: bool = False
+    dropped: int = 0
 
 
 Controller = Callable[[Observation], Decision]

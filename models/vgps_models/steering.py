@@ -1,4 +1,4 @@
-"""Guided control: a frozen policy proposes, a critic scores, a rule chooses."""
+"""Guided control: a frozen policy proposes, a critic scores, a selection chooses."""
 
 from __future__ import annotations
 
@@ -6,42 +6,29 @@ import time
 from pathlib import Path
 
 from vgps_models import checkpoint
-from vgps_models.critics import selection
 from vgps_models.critics.network import Critic
 from vgps_models.errors import SpecError
 from vgps_models.perception.runtime import Perception
 from vgps_models.policies.base import Policy
+from vgps_models.selection import Judge, Selection, choose
 from vgps_models.spaces import ActionSpec, Decision, Observation
 
 
 class Steering:
-    """Observation -> Decision, by the same `sample`, `encode`, `score` and `select` that the ROS nodes call."""
+    """Observation -> Decision, by the same `sample`, `encode`, `score` and `choose` that the ROS nodes call."""
 
     def __init__(
-        self,
-        policy: Policy,
-        critic: Critic | None = None,
-        *,
-        k: int = 10,
-        rule: str = "argmax",
-        beta: float = 1.0,
-        penalty: float = 1.0,
+        self, policy: Policy, critic: Critic | None = None, *, k: int = 10, selection: Selection | None = None
     ) -> None:
-        """k: chunks to choose from. rule: one of `selection.RULES`. beta, penalty: see `selection.select`.
-
-        Without a critic only the rules `first` and `random` can choose.
-        """
-        selection.require_rule(rule)
+        """k: chunks to choose from. selection: how; the default one, or the policy's first without a critic."""
+        selection = selection or Selection(rule="first" if critic is None else Selection.rule)
         if k < 1:
             raise SpecError(f"there must be at least one chunk to choose from, not {k}")
-        if critic is None and rule not in selection.UNSCORED:
-            raise SpecError(f"rule '{rule}' needs a critic; without one use: {', '.join(selection.UNSCORED)}")
+        selection.require_critic(critic is not None)
         if critic is not None:
             policy.spec.require_equal(critic.spec, mine="policy", theirs="critic")
             policy.normaliser.require_equal(critic.normaliser, mine="policy", theirs="critic")
-        self.policy, self.critic = policy, critic
-        self.k, self.rule, self.beta, self.penalty = k, rule, beta, penalty
-        self.dropped = 0  # candidates that held NaN or infinity so far
+        self.policy, self.critic, self.k, self.selection = policy, critic, k, selection
 
     @classmethod
     def from_checkpoints(
@@ -50,9 +37,7 @@ class Steering:
         critic: str | Path | None = None,
         *,
         k: int = 10,
-        rule: str = "argmax",
-        beta: float = 1.0,
-        penalty: float = 1.0,
+        selection: Selection | None = None,
         spec: ActionSpec | None = None,
         threads: int = 1,
     ) -> Steering:
@@ -61,7 +46,7 @@ class Steering:
         scorer = None if critic is None else checkpoint.load_critic(critic, spec=spec, threads=threads)
         if scorer is not None and scorer.perception.sha256 == loaded.perception.sha256:
             scorer.perception = loaded.perception
-        return cls(loaded, scorer, k=k, rule=rule, beta=beta, penalty=penalty)
+        return cls(loaded, scorer, k=k, selection=selection)
 
     def __call__(self, observation: Observation) -> Decision:
         """ms: "encode" (images to features, both sides), "policy" (sampling), "value" (scoring and choosing)."""
@@ -69,28 +54,22 @@ class Steering:
         perception = getattr(self.policy, "perception", None)
         if isinstance(perception, Perception):
             perception(observation)  # remembered, so that sampling is timed without it
-        scored = self.critic is not None and self.rule not in selection.UNSCORED
-        features = self.critic.encode(observation) if self.critic is not None and scored else None
+        judge = None
+        if self.critic is not None and self.selection.scored:
+            judge = Judge.of(self.critic, self.critic.encode(observation))
         encoded = time.perf_counter()
-        candidates, dropped = selection.drop_invalid(self.policy.sample(observation, self.k).chunks)
-        self.dropped += dropped
+        proposal = self.policy.sample(observation, self.k)
         sampled = time.perf_counter()
-        if self.critic is not None and features is not None:
-            mean, std = self.critic.score(features, candidates)
-            chosen = selection.select(
-                self.rule, mean, std, beta=self.beta, penalty=self.penalty, key=observation.key
-            )  # fmt: skip
-        else:
-            mean = std = selection.unscored(0)
-            blank = selection.unscored(len(candidates))
-            chosen = selection.select(self.rule, blank, blank, key=observation.key)
+        choice = choose(self.selection, proposal.chunks, proposal.log_prob, judge, observation.key)
         done = time.perf_counter()
         return Decision(
-            chunk=candidates[chosen],
-            candidates=candidates,
-            mean=mean,
-            std=std,
-            chosen=chosen,
+            chunk=choice.chunk,
+            candidates=proposal.chunks,
+            mean=choice.mean,
+            std=choice.std,
+            chosen=choice.chosen,
+            abstained=choice.abstained,
+            dropped=choice.dropped,
             ms={
                 "encode": 1e3 * (encoded - began),
                 "policy": 1e3 * (sampled - encoded),

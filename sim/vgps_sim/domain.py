@@ -39,7 +39,9 @@ BROAD = Domain(
     camera_fovy=1.5,
     lamp_turn=0.4,
 )
-DOMAINS = {"target": TARGET, "broad": BROAD}
+# The place of work after somebody has run into the cameras: nothing looks otherwise, but nothing is where it was.
+KNOCKED = Domain(camera_shift=0.03, camera_turn=0.06)
+DOMAINS = {"target": TARGET, "broad": BROAD, "knocked": KNOCKED}
 
 
 def get_domain(name: str) -> Domain:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from vgps_models.errors import VgpsError
-from vgps_models.spaces import Array, Controller
+from vgps_models.spaces import Array, Controller, Decision
 from vgps_sim.statistics import Pair, compare, percentile, wilson
 
 REPORT_SEED = 1_000_000  # seeds below are for tuning, from here on for reports
@@ -76,6 +76,8 @@ class StepRecord:
     chosen: index of the chunk among the candidates; -1 when it is none of them.
     mean, std: the critic's scores; empty when nothing was scored. Length K.
     reach: tool displacement each candidate asks for over its whole chunk, base frame [m]. K x 3.
+    abstained: the critic did not choose and the policy's first sample was executed.
+    dropped: candidates that held NaN or infinity; they are not among the K.
     """
 
     step: int
@@ -84,6 +86,25 @@ class StepRecord:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     reach: tuple[tuple[float, float, float], ...] = ()
+    abstained: bool = False
+    dropped: int = 0
+
+    @classmethod
+    def of(cls, decision: Decision, *, step: int) -> StepRecord:
+        """What is kept of a decision. All numbers are finite: candidates without a score are left out."""
+        kept = np.flatnonzero(np.isfinite(decision.mean))
+        number = {int(old): new for new, old in enumerate(kept)}
+        reach = np.asarray(decision.candidates)[kept, :, :3].sum(axis=1)
+        return cls(
+            step=step,
+            ms={part: round(float(ms), 3) for part, ms in decision.ms.items()},
+            chosen=number.get(decision.chosen, -1) if len(decision.mean) else int(decision.chosen),
+            mean=tuple(np.round(decision.mean[kept], 5).tolist()),
+            std=tuple(np.round(decision.std[kept], 5).tolist()),
+            reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
+            abstained=bool(decision.abstained),
+            dropped=int(decision.dropped),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +140,8 @@ class EpisodeResult:
                 mean=tuple(r["mean"]),
                 std=tuple(r["std"]),
                 reach=tuple((x, y, z) for x, y, z in r["reach"]),
+                abstained=r.get("abstained", False),
+                dropped=r.get("dropped", 0),
             )
             for r in data["records"]
         )

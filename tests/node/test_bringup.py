@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from vgps_models.errors import UnknownNameError
+from vgps_models.selection import Selection
 from vgps_node.bringup import GraphOptions, NodeSpec, sim_graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,16 +30,20 @@ def test_parameters_keep_their_types_on_the_way() -> None:
 
 
 def test_every_option_reaches_a_node() -> None:
-    default = sim_graph()
-    other = {"clock": "realtime", "rule": "worst"}
-    for option in fields(GraphOptions):
-        value = getattr(GraphOptions(), option.name)
-        changed = other.get(option.name, f"{value}x" if isinstance(value, str) else value + 1)
-        assert sim_graph(replace(GraphOptions(), **{option.name: changed})) != default, option.name
+    default = GraphOptions().flat()
+    other = {"clock": "realtime", "rule": "worst", "density": "policy", "refine": "cem"}
+    for name, value in default.items():
+        changed = other.get(name, f"{value}x" if isinstance(value, str) else value + 1)
+        assert sim_graph(GraphOptions.from_flat(default | {name: changed})) != sim_graph(), name
+
+
+def test_options_lead_back() -> None:
+    options = GraphOptions(k=3, selection=Selection("softmax", beta=0.2), clock="realtime")
+    assert GraphOptions.from_flat(options.flat()) == options
 
 
 def test_unknown_clocks_and_rules_are_refused_before_anything_starts() -> None:
     with pytest.raises(UnknownNameError, match="lockstep"):
         GraphOptions(clock="sundial")
     with pytest.raises(UnknownNameError, match="softmax"):
-        GraphOptions(rule="best")
+        GraphOptions.from_flat({"rule": "best"})

@@ -10,10 +10,11 @@ import pytest
 
 from vgps_models import checkpoint
 from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.selection import Selection, SelectionError
 from vgps_models.steering import Steering
 from vgps_node.conditions import Steered
 
-SIDE = Steered("policy", "critic", 10, "softmax", beta=0.5)
+SIDE = Steered("policy", "critic", 10, Selection("softmax", beta=0.5))
 
 
 def test_settings_are_plain_and_lead_back() -> None:
@@ -26,19 +27,19 @@ def test_workers_can_make_the_controller() -> None:
     handed_over = ForkingPickler.loads(ForkingPickler.dumps(SIDE))  # pyright: ignore[reportAttributeAccessIssue]
     controller = handed_over()
     assert isinstance(controller, Steering)
-    assert (controller.k, controller.rule, controller.beta) == (10, "softmax", 0.5)
+    assert (controller.k, controller.selection) == (10, SIDE.selection)
 
 
 def test_other_weights_are_other_settings() -> None:
-    other = Steered("policy_success_only", "critic", 10, "softmax", beta=0.5)
+    other = Steered("policy_success_only", "critic", 10, SIDE.selection)
     assert SIDE.settings()["policy_sha256"] != other.settings()["policy_sha256"]
 
 
 def test_unknown_names_list_the_valid_ones() -> None:
-    with pytest.raises(UnknownNameError, match="argmax"):
-        Steered("policy", "critic", 10, "best").condition("x")
     with pytest.raises(UnknownNameError, match="policy_success_only"):
-        Steered("polcy", None, 1, "first").condition("x")
+        Steered("polcy", None, 1, Selection("first")).condition("x")
+    with pytest.raises(SelectionError, match="needs a critic"):
+        Steered("policy", None, 10, Selection("argmax")).condition("x")
 
 
 @pytest.mark.parametrize(
@@ -51,4 +52,4 @@ def test_a_critic_of_another_action_is_refused_by_field(tmp_path: Path, field: s
     card[field] |= change
     copy.with_suffix(".json").write_text(json.dumps(card))
     with pytest.raises(SpecError, match=next(iter(change))):
-        Steered("policy", str(copy), 10, "argmax").condition("guided")
+        Steered("policy", str(copy), 10, Selection()).condition("guided")

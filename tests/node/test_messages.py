@@ -33,9 +33,13 @@ def wire(message):
 @given(moment=moments, data=st.data(), k=st.integers(1, 5))
 def test_candidates_and_chunks(moment: Moment, data: st.DataObject, k: int) -> None:
     actions = data.draw(hnp.arrays(np.float64, (k, 4, 7), elements=numbers))
-    back = messages.candidates_from_msg(wire(messages.candidates_to_msg(Candidates(moment, actions, 1.25))))
+    log_prob = data.draw(st.none() | hnp.arrays(np.float64, k, elements=numbers))
+    back = messages.candidates_from_msg(wire(messages.candidates_to_msg(Candidates(moment, actions, 1.25, log_prob))))
     assert back.moment == moment and back.sample_ms == 1.25
     np.testing.assert_array_equal(back.actions, actions)
+    assert (back.log_prob is None) == (log_prob is None)
+    if log_prob is not None:
+        np.testing.assert_array_equal(back.log_prob, log_prob)
     chunk = messages.chunk_from_msg(wire(messages.chunk_to_msg(Chunk(moment, actions[0]))))
     assert chunk.moment == moment
     np.testing.assert_array_equal(chunk.actions, actions[0])
@@ -44,7 +48,7 @@ def test_candidates_and_chunks(moment: Moment, data: st.DataObject, k: int) -> N
 @given(moment=moments, data=st.data(), k=st.integers(0, 5))
 def test_scores(moment: Moment, data: st.DataObject, k: int) -> None:
     mean, std = (data.draw(hnp.arrays(np.float64, k, elements=numbers)) for _ in range(2))
-    scores = Scores(moment, "argmax", mean, std, k - 1, True, 1.5, 2.5, 3.5)
+    scores = Scores(moment, "argmax", mean, std, k - 1, True, 3, 1.5, 2.5, 3.5)
     back = messages.scores_from_msg(wire(messages.scores_to_msg(scores)))
     np.testing.assert_array_equal(back.mean, mean)
     np.testing.assert_array_equal(back.std, std)
@@ -103,6 +107,12 @@ def test_what_is_not_as_it_says_is_refused() -> None:
     chunk.horizon = 5
     with pytest.raises(DataError, match="28 numbers"):
         messages.chunk_from_msg(chunk)
+    candidates = messages.candidates_to_msg(Candidates(Moment(0), np.zeros((2, 4, 7)), log_prob=np.zeros(2)))
+    candidates.log_prob = [0.0]
+    with pytest.raises(DataError, match="log_prob"):
+        messages.candidates_from_msg(candidates)
+    with pytest.raises(DataError, match="holds none"):
+        messages.candidates_from_msg(messages.candidates_to_msg(Candidates(Moment(0), np.zeros((0, 4, 7)))))
     joints = messages.arm_state_to_msg(ArmState(np.zeros(6), 1.0), 0, CONTRACT)
     joints.name = ["other", *list(joints.name)[1:]]
     with pytest.raises(DataError, match="joint_0"):

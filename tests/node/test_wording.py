@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vgps_models.errors import UnknownNameError
+from vgps_models.selection import Selection
 from vgps_models.spaces import Decision, Observation
 from vgps_node.commands.evaluation import EvalConfig
 from vgps_node.conditions import Steered
@@ -53,7 +54,7 @@ def test_a_side_in_other_words_is_another_condition_that_workers_can_make() -> N
 
 
 def test_unknown_words_list_the_valid_ones() -> None:
-    side = Steered("policy", None, 1, "first").condition("bare")
+    side = Steered("policy", None, 1, Selection("first")).condition("bare")
     with pytest.raises(UnknownNameError, match="canonical, seen, unseen"):
         in_words(side, "loud")
     with pytest.raises(UnknownNameError, match="put the spoon on the towel"):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from vgps_models.errors import VgpsError
+from vgps_models.selection import Selection
 from vgps_node.bringup import POLICY, GraphOptions
 from vgps_node.conditions import Steered
 from vgps_node.session import RosSession
@@ -21,6 +22,7 @@ from vgps_sim.episode import WorldSource
 from vgps_sim.results import Condition, EpisodeResult, Job
 from vgps_sim.tasks import TASKS
 
+ABSTAIN = 0.8  # [score] a spread that the untrained critic has now and then
 STEPS = 16  # control steps an episode
 
 
@@ -47,10 +49,12 @@ def here() -> Iterator[WorldSource]:
 def sides(checkpoints: Checkpoints) -> list[Condition]:
     policy, critic = checkpoints.policy, checkpoints.critic
     return [
-        Steered(policy, None, 1, "first").condition("bare"),
-        Steered(policy, critic, 10, "argmax").condition("guided"),
-        Steered(policy, critic, 5, "softmax", beta=0.3).condition("soft"),
-        Steered(policy, None, 10, "random").condition("random"),
+        Steered(policy, None, 1, Selection("first")).condition("bare"),
+        Steered(policy, critic, 10, Selection("argmax")).condition("guided"),
+        Steered(policy, critic, 5, Selection("softmax", beta=0.3)).condition("soft"),
+        Steered(policy, None, 10, Selection("random")).condition("random"),
+        Steered(policy, critic, 6, Selection("pessimistic", expand=6, refine="gradient")).condition("made"),
+        Steered(policy, critic, 6, Selection("weighted_mean", abstain=ABSTAIN)).condition("careful"),
     ]
 
 
@@ -59,12 +63,13 @@ def assert_same(ros: EpisodeResult, here: EpisodeResult) -> None:
     np.testing.assert_allclose(ros.actions, here.actions, rtol=0, atol=1e-5)
     assert (ros.steps, ros.success, ros.events) == (here.steps, here.success, here.events)
     assert [r.step for r in ros.records] == [r.step for r in here.records]
-    assert [r.chosen for r in ros.records] == [r.chosen for r in here.records]
+    for part in ("chosen", "abstained", "dropped"):
+        assert [getattr(r, part) for r in ros.records] == [getattr(r, part) for r in here.records]
     for mine, theirs in zip(ros.records, here.records, strict=True):
         np.testing.assert_allclose(mine.mean, theirs.mean, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(24))
 def test_ros_in_lockstep_and_one_process_give_the_same_actions(
     session: RosSession, here: WorldSource, checkpoints: Checkpoints, seed: int
 ) -> None:
@@ -169,7 +174,7 @@ def test_shipped_checkpoints_act_alike_over_whole_episodes_and_choose_in_time(
     here: WorldSource, tmp_path: Path
 ) -> None:
     """20 seeds to their end, and candidates -> choice within 10 ms at the median when the image came first."""
-    guided = Steered("policy", "critic", 10, "argmax").condition("guided")
+    guided = Steered("policy", "critic", 10, Selection()).condition("guided")
     times, loops = [], []
     with RosSession(GraphOptions(), tmp_path) as session:
         for seed in range(20):

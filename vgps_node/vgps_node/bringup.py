@@ -6,10 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
-from vgps_models.critics.selection import require_rule
 from vgps_models.errors import UnknownNameError
+from vgps_models.selection import Selection
 
 Parameter = bool | int | float | str
 
@@ -40,18 +40,25 @@ class GraphOptions:
     policy: str = "policy"  # checkpoint that proposes: a shipped name or a path
     critic: str = "critic"  # checkpoint that judges; "none" for no critic
     k: int = 10  # chunks proposed for an observation
-    rule: str = "argmax"  # how one is chosen
-    beta: float = 1.0  # temperature of softmax [score]
-    penalty: float = 1.0  # weight of the spread in mean_std
+    selection: Selection = field(default_factory=Selection)  # how one is chosen
     execute: int = 2  # control steps of a chunk before the next one
     max_steps: int = 60  # control steps after which an episode is over
     clock: str = "lockstep"  # lockstep, latency or realtime
     latency: float = 0.0  # [s] that the world moves on before a command, for clock latency
 
     def __post_init__(self) -> None:
-        require_rule(self.rule)
         if self.clock not in CLOCKS:
             raise UnknownNameError("clock", self.clock, CLOCKS)
+
+    def flat(self) -> dict[str, Parameter]:
+        """Every option by its name, those of the selection among them."""
+        options = asdict(self)
+        return options | options.pop("selection")
+
+    @classmethod
+    def from_flat(cls, options: Mapping[str, Parameter]) -> GraphOptions:
+        own = {f.name: options[f.name] for f in fields(cls) if f.name in options}
+        return cls(selection=Selection.from_json(options), **own)  # type: ignore[arg-type]
 
 
 def environment() -> dict[str, str]:
@@ -69,6 +76,6 @@ def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
     return [
         NodeSpec(SIM, {"max_steps": o.max_steps, "clock": o.clock, "latency": o.latency}),
         NodeSpec(POLICY, seeing | {"checkpoint": o.policy, "k": o.k}),
-        NodeSpec(VALUE, seeing | {"checkpoint": o.critic, "rule": o.rule, "beta": o.beta, "penalty": o.penalty}),
+        NodeSpec(VALUE, seeing | {"checkpoint": o.critic} | o.selection.to_json()),
         NodeSpec(GATE, common | {"execute": o.execute, "hold_after": 0.5 if realtime else 5.0}),
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from vgps_models.selection import Selection
 from vgps_models.spaces import Controller
 from vgps_sim.results import Condition
 
@@ -17,16 +18,12 @@ class Steered:
     policy: str  # checkpoint: a shipped name or a path
     critic: str | None  # None for no critic
     k: int  # chunks to choose from
-    rule: str  # how
-    beta: float = 1.0  # temperature of softmax [score]
-    penalty: float = 1.0  # weight of the spread in mean_std
+    selection: Selection  # how
 
     def __call__(self) -> Controller:
         from vgps_models.steering import Steering
 
-        return Steering.from_checkpoints(
-            self.policy, self.critic, k=self.k, rule=self.rule, beta=self.beta, penalty=self.penalty
-        )
+        return Steering.from_checkpoints(self.policy, self.critic, k=self.k, selection=self.selection)
 
     def settings(self) -> dict[str, Any]:
         """What decides the outcome, with the checkpoints by the hash of their weights."""
@@ -35,7 +32,8 @@ class Steered:
         hashes = {"policy_sha256": read_card(self.policy).weights_sha256[:16]}
         if self.critic is not None:
             hashes["critic_sha256"] = read_card(self.critic).weights_sha256[:16]
-        return asdict(self) | hashes
+        names = {"policy": self.policy, "critic": self.critic, "k": self.k}
+        return names | self.selection.to_json() | hashes
 
     def condition(self, name: str) -> Condition:
         """A side of an evaluation, refused when policy and critic do not fit each other."""
@@ -43,11 +41,10 @@ class Steered:
         return Condition(name, self, self.settings())
 
     def require_fit(self) -> None:
-        """Raise when a rule or checkpoint is unknown, or the two were trained on other actions."""
+        """Raise when a checkpoint is unknown, a critic is missing, or the two were trained on other actions."""
         from vgps_models.checkpoint import read_card
-        from vgps_models.critics.selection import require_rule
 
-        require_rule(self.rule)
+        self.selection.require_critic(self.critic is not None)
         policy = read_card(self.policy)
         if self.critic is None:
             return
@@ -61,4 +58,4 @@ class Steered:
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Steered:
         """Of a condition's settings; what is not ours is left out."""
-        return cls(**{name: settings[name] for name in cls.__dataclass_fields__ if name in settings})
+        return cls(settings["policy"], settings["critic"], settings["k"], Selection.from_json(settings))

@@ -162,13 +162,17 @@ def candidates_to_msg(candidates: Candidates) -> vgps.Candidates:
         horizon=horizon,
         action_dim=size,
         actions=_floats(candidates.actions),
+        log_prob=[] if candidates.log_prob is None else _floats(candidates.log_prob),
         sample_ms=candidates.sample_ms,
     )
 
 
 def candidates_from_msg(message: vgps.Candidates) -> Candidates:
+    if message.k < 1:
+        raise DataError("a message of candidates holds none")
     actions = _reshape(message.actions, (message.k, message.horizon, message.action_dim), "candidates")
-    return Candidates(_moment(message), actions, message.sample_ms)
+    log_prob = _reshape(message.log_prob, (message.k,), "candidates' log_prob") if len(message.log_prob) else None
+    return Candidates(_moment(message), actions, message.sample_ms, log_prob)
 
 
 def chunk_to_msg(chunk: Chunk) -> vgps.ActionChunk:
@@ -197,6 +201,7 @@ def scores_to_msg(scores: Scores) -> vgps.Scores:
         std=_floats(scores.std),
         chosen=scores.chosen,
         abstained=scores.abstained,
+        dropped=scores.dropped,
         encode_ms=scores.encode_ms,
         score_ms=scores.score_ms,
         candidates_to_choice_ms=scores.candidates_to_choice_ms,
@@ -211,6 +216,7 @@ def scores_from_msg(message: vgps.Scores) -> Scores:
         np.array(message.std),
         message.chosen,
         message.abstained,
+        message.dropped,
         message.encode_ms,
         message.score_ms,
         message.candidates_to_choice_ms,

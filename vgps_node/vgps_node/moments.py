@@ -57,11 +57,12 @@ class TaskState:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """K chunks proposed for a moment. actions: (K, H, 7); sample_ms: time that took."""
+    """K chunks proposed for a moment. actions: (K, H, 7); sample_ms: time that took; log_prob: (K,), None: unknown."""
 
     moment: Moment
     actions: Array
     sample_ms: float = 0.0
+    log_prob: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,7 @@ class Scores:
     std: Array
     chosen: int
     abstained: bool
+    dropped: int
     encode_ms: float
     score_ms: float
     candidates_to_choice_ms: float

@@ -58,8 +58,9 @@ class PolicyNode(Node):
             return
         if (candidates := self._sampled.get(moment.stamp)) is None:
             began = time.perf_counter()
-            actions = self.policy.sample(observation, self.k).chunks
-            candidates = Candidates(moment, actions, 1e3 * (time.perf_counter() - began))
+            proposal = self.policy.sample(observation, self.k)
+            ms = 1e3 * (time.perf_counter() - began)
+            candidates = Candidates(moment, proposal.chunks, ms, proposal.log_prob)
             self._sampled.put(moment.stamp, candidates)
         self._publisher.publish(messages.candidates_to_msg(candidates))
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from vgps_models.critics import selection
 from vgps_models.critics.network import Critic
-from vgps_models.errors import SpecError, VgpsError
-from vgps_models.spaces import Array, Observation
+from vgps_models.errors import VgpsError
+from vgps_models.selection import Choice, Judge, Selection, choose
+from vgps_models.spaces import Observation
 from vgps_node.moments import Candidates, Chunk, Moment, Recent, Scores
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class Answer:
     """The chunk to execute, and why. problem: set when the value function could not choose."""
 
     chunk: Chunk
@@ -31,84 +31,64 @@ class Choice:
 
 
 class Ranker:
-    """Encodings and candidates in, choices out. The same rules and functions as `Steering`."""
+    """Encodings and candidates in, answers out. The same functions as `Steering`."""
 
     def __init__(self, critic: Critic | None, *, seconds: Callable[[], float] = time.perf_counter) -> None:
-        self.critic = critic
-        self.rule, self.beta, self.penalty = "first", 1.0, 1.0
+        self.critic, self.selection = critic, Selection("first")
         self._seconds = seconds
         self._encoded: Recent[tuple[Any, float]] = Recent(8)  # stamp -> features, ms
         self._waiting: Recent[tuple[Candidates, float]] = Recent(4)  # stamp -> candidates, when they came
-        self._answers: Recent[Choice] = Recent(4)
+        self._answers: Recent[Answer] = Recent(4)
 
-    @property
-    def scores(self) -> bool:
-        """Whether the rule looks at scores."""
-        return self.rule not in selection.UNSCORED
-
-    def configure(self, critic: Critic | None, rule: str, beta: float, penalty: float) -> None:
+    def configure(self, critic: Critic | None, selection: Selection) -> None:
         """How to choose from the next candidates on."""
-        selection.require_rule(rule)
-        if critic is None and rule not in selection.UNSCORED:
-            raise SpecError(f"rule '{rule}' needs a critic; without one use: {', '.join(selection.UNSCORED)}")
-        if not beta > 0 and rule == "softmax":
-            raise SpecError(f"softmax needs beta > 0, not {beta}; use argmax for the limit")
+        selection.require_critic(critic is not None)
         if critic is not self.critic:
             self._encoded.clear()
-        self.critic, self.rule, self.beta, self.penalty = critic, rule, beta, penalty
+        self.critic, self.selection = critic, selection
 
-    def see(self, moment: Moment, observation: Observation) -> Choice | None:
-        """Encode an observation; the choice, when its candidates were here already."""
-        if self.critic is not None and self.scores and self._encoded.get(moment.stamp) is None:
+    def see(self, moment: Moment, observation: Observation) -> Answer | None:
+        """Encode an observation; the answer, when its candidates were here already."""
+        if self.critic is not None and self.selection.scored and self._encoded.get(moment.stamp) is None:
             began = self._seconds()
             features = self.critic.encode(observation)
             self._encoded.put(moment.stamp, (features, 1e3 * (self._seconds() - began)))
         waiting = self._waiting.pop(moment.stamp)
-        return self._choose(*waiting) if waiting is not None else None
+        return self._answer(*waiting) if waiting is not None else None
 
-    def choose(self, candidates: Candidates) -> Choice | None:
-        """The choice, when the observation is encoded; the same one when asked again."""
+    def choose(self, candidates: Candidates) -> Answer | None:
+        """The answer, when the observation is encoded; the same one when asked again."""
         stamp, came = candidates.moment.stamp, self._seconds()
         if (answer := self._answers.get(stamp)) is not None:
             return answer
-        if self.scores and self._encoded.get(stamp) is None:
+        if self.selection.scored and self._encoded.get(stamp) is None:
             self._waiting.put(stamp, (candidates, came))
             return None
-        return self._choose(candidates, came)
+        return self._answer(candidates, came)
 
-    def _choose(self, candidates: Candidates, came: float) -> Choice:
-        moment, actions, problem = candidates.moment, candidates.actions, ""
+    def _answer(self, candidates: Candidates, came: float) -> Answer:
+        moment, problem = candidates.moment, ""
         began = self._seconds()
         features, encode_ms = self._encoded.get(moment.stamp) or (None, 0.0)
+        judge = Judge.of(self.critic, features) if self.critic is not None and self.selection.scored else None
         try:
-            chosen, mean, std = self._select(moment, actions, features)
+            choice = choose(self.selection, candidates.actions, candidates.log_prob, judge, moment.key)
         except VgpsError as error:  # the gate judges what is passed on, and holds if it must
-            chosen, mean, std, problem = 0, selection.unscored(0), selection.unscored(0), str(error)
+            broken = ~np.isfinite(candidates.actions).all(axis=(1, 2))
+            choice, problem = Choice(candidates.actions[0], 0, int(broken.sum()), abstained=True), str(error)
         done = self._seconds()
         scores = Scores(
             moment=moment,
-            rule=self.rule,
-            mean=mean,
-            std=std,
-            chosen=chosen,
-            abstained=bool(problem),
+            rule=self.selection.rule,
+            mean=choice.mean,
+            std=choice.std,
+            chosen=choice.chosen,
+            abstained=choice.abstained,
+            dropped=choice.dropped,
             encode_ms=encode_ms,
             score_ms=1e3 * (done - began),
             candidates_to_choice_ms=1e3 * (done - came),
         )
-        choice = Choice(Chunk(moment, actions[chosen]), scores, problem)
-        self._answers.put(moment.stamp, choice)
-        return choice
-
-    def _select(self, moment: Moment, actions: Array, features: Any) -> tuple[int, Array, Array]:
-        """Index among all candidates, and their scores; none for a rule that needs none, NaN where invalid."""
-        valid, _ = selection.drop_invalid(actions)
-        index = np.flatnonzero(np.isfinite(actions).all(axis=(1, 2)))
-        if self.critic is None or not self.scores:
-            blank = selection.unscored(len(valid))
-            return int(index[selection.select(self.rule, blank, blank, key=moment.key)]), blank[:0], blank[:0]
-        mean, std = self.critic.score(features, valid)
-        i = selection.select(self.rule, mean, std, beta=self.beta, penalty=self.penalty, key=moment.key)
-        all_mean, all_std = np.full(len(actions), np.nan), np.full(len(actions), np.nan)
-        all_mean[index], all_std[index] = mean, std
-        return int(index[i]), all_mean, all_std
+        answer = Answer(Chunk(moment, choice.chunk), scores, problem)
+        self._answers.put(moment.stamp, answer)
+        return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,13 +19,14 @@ from rclpy.task import Future
 
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.spaces import Decision
 from vgps_msgs import msg, srv
 from vgps_node import bringup, messages, topics
 from vgps_node.bringup import GATE, POLICY, SIM, VALUE, GraphOptions, sim_graph
 from vgps_node.conditions import Steered
 from vgps_node.domain import own_domain
 from vgps_node.gate import Reason
-from vgps_node.moments import Candidates, Scores, TaskState
+from vgps_node.moments import Candidates, Chunk, Scores, TaskState
 from vgps_node.runtime import RELIABLE, ros
 from vgps_node.supervisor import Supervisor
 from vgps_sim.results import EpisodeResult, Job, StepRecord
@@ -47,6 +48,7 @@ class _Heard:
     sent: dict[int, msg.SentAction] = field(default_factory=dict)
     candidates: dict[int, Candidates] = field(default_factory=dict)
     scores: dict[int, Scores] = field(default_factory=dict)
+    chunks: dict[int, Chunk] = field(default_factory=dict)
 
     def episode(self, number: int) -> list[TaskState]:
         """States of an episode in the order of its steps. A reset asked for twice began two; the second counts."""
@@ -62,7 +64,7 @@ class _Heard:
         if any(stamp not in self.sent for stamp in acted):
             return False
         planned = [stamp for stamp in acted[::execute] if not _held(self.sent[stamp])]
-        return all(stamp in self.candidates and stamp in self.scores for stamp in planned)
+        return all(stamp in part for stamp in planned for part in (self.candidates, self.scores, self.chunks))
 
 
 class RosSession:
@@ -134,11 +136,12 @@ class RosSession:
         node.create_subscription(msg.SentAction, contract.action.topic, self._on_sent, RELIABLE)
         node.create_subscription(msg.Candidates, topics.CANDIDATES, self._on_candidates, RELIABLE)
         node.create_subscription(msg.Scores, topics.SCORES, self._on_scores, RELIABLE)
+        node.create_subscription(msg.ActionChunk, topics.CHUNK, self._on_chunk, RELIABLE)
 
     def _wait_for_graph(self, timeout: float = 30.0) -> None:
         """Until every node sees every other one: a reader for each topic, a server for each service."""
         contract = Contract.load()
-        readers = {contract.task.topic: 4, contract.state.topic: 3, topics.CANDIDATES: 2, topics.CHUNK: 1}
+        readers = {contract.task.topic: 4, contract.state.topic: 3, topics.CANDIDATES: 2, topics.CHUNK: 2}
         readers |= {feature.topic: 2 for feature in contract.images.values()} | {topics.JOINT_COMMAND: 1}
         readers |= {topics.SCORES: 1, contract.action.topic: 1}
 
@@ -204,10 +207,8 @@ class RosSession:
             POLICY: {"checkpoint": side.policy, "k": side.k, "execute": job.execute},
             VALUE: {
                 "checkpoint": side.critic or "none",
-                "rule": side.rule,
-                "beta": side.beta,
-                "penalty": side.penalty,
                 "execute": job.execute,
+                **side.selection.to_json(),
             },
             GATE: {"execute": job.execute},
         }
@@ -258,6 +259,9 @@ class RosSession:
     def _on_scores(self, message: msg.Scores) -> None:
         self._hear(self._heard.scores, message, messages.scores_from_msg(message))
 
+    def _on_chunk(self, message: msg.ActionChunk) -> None:
+        self._hear(self._heard.chunks, message, messages.chunk_from_msg(message))
+
     def _hear(self, heard: dict[int, Any], message: Any, value: Any) -> None:
         heard[messages.stamp_of(message)] = value
         self._news = time.monotonic()
@@ -278,13 +282,13 @@ def _result(job: Job, heard: _Heard, states: list[TaskState], *, strict: bool) -
         if sent is not None and _held(sent) and (strict or sent.reason != Reason.NOTHING_RECEIVED):
             raise SessionError(f"the gate held at step {step} ({Reason(sent.reason).name}): {sent.detail}")
         if i == 0:
-            candidates, scores = heard.candidates.get(stamp), heard.scores.get(stamp)
+            candidates, scores, chosen = heard.candidates.get(stamp), heard.scores.get(stamp), heard.chunks.get(stamp)
             chunk = np.zeros((0, 7))
-            if candidates is not None and scores is not None:
-                if scores.abstained:
+            if candidates is not None and scores is not None and chosen is not None:
+                if scores.abstained and not len(scores.mean):
                     raise SessionError(f"the value function could not choose at step {step}; see the log of value_node")
-                chunk = candidates.actions[scores.chosen]
-                records.append(_record(candidates, scores, following.loop_ms))
+                chunk = chosen.actions
+                records.append(_record(candidates, scores, chosen, following.loop_ms))
         if sent is not None and not _held(sent) and len(chunk):
             still[6] = chunk[i, 6]
             actions.append(chunk[i])  # as asked, also where the arm could not follow
@@ -302,18 +306,16 @@ def _result(job: Job, heard: _Heard, states: list[TaskState], *, strict: bool) -
     )
 
 
-def _record(candidates: Candidates, scores: Scores, loop_ms: float) -> StepRecord:
-    reach = candidates.actions[:, :, :3].sum(axis=1) if len(scores.mean) else np.zeros((0, 3))
-    ms: Mapping[str, float] = {
-        "policy": candidates.sample_ms,
-        "encode": scores.encode_ms,
-        "value": scores.candidates_to_choice_ms,
-    } | ({"loop": loop_ms} if loop_ms >= 0 else {})
-    return StepRecord(
-        step=candidates.moment.step,
-        ms={part: round(value, 3) for part, value in ms.items()},
+def _record(candidates: Candidates, scores: Scores, chunk: Chunk, loop_ms: float) -> StepRecord:
+    ms = {"policy": candidates.sample_ms, "encode": scores.encode_ms, "value": scores.candidates_to_choice_ms}
+    decision = Decision(
+        chunk=chunk.actions,
+        candidates=candidates.actions,
+        mean=scores.mean,
+        std=scores.std,
         chosen=scores.chosen,
-        mean=tuple(np.round(scores.mean, 5).tolist()),
-        std=tuple(np.round(scores.std, 5).tolist()),
-        reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
+        ms=ms | ({"loop": loop_ms} if loop_ms >= 0 else {}),
+        abstained=scores.abstained,
+        dropped=scores.dropped,
     )
+    return StepRecord.of(decision, step=candidates.moment.step)

@@ -10,12 +10,13 @@ from rclpy.node import Node
 from vgps_models import checkpoint
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.selection import Selection
 from vgps_models.spaces import ActionSpec, Observation
 from vgps_msgs.msg import ActionChunk, Candidates, Scores
 from vgps_node import messages, topics
 from vgps_node.moments import TaskState
 from vgps_node.observing import ObservationInput
-from vgps_node.ranking import Choice, Ranker
+from vgps_node.ranking import Answer, Ranker
 from vgps_node.runtime import RELIABLE, declare, on_parameters, run
 
 NO_CRITIC = "none"
@@ -24,14 +25,13 @@ NO_CRITIC = "none"
 class ValueNode(Node):
     """Encodes observations as they come, and chooses among candidates.
 
-    Parameters: checkpoint, a shipped name, a path or "none"; rule, beta and penalty, see
-    `selection.select`; execute, control steps of a chunk before the next one; reliable_images, see `image_qos`.
+    Parameters: checkpoint, a shipped name, a path or "none"; every field of `Selection`; execute, control
+    steps of a chunk before the next one; reliable_images, see `image_qos`.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__("value_node", context=context)
-        choosing = {"rule": "argmax", "beta": 1.0, "penalty": 1.0}
-        parameters = declare(self, checkpoint="critic", **choosing, execute=2, reliable_images=True)
+        parameters = declare(self, checkpoint="critic", **Selection().to_json(), execute=2, reliable_images=True)
         self._name, self.ranker, self.execute = NO_CRITIC, Ranker(None), 1
         self._apply(parameters)
         on_parameters(self, self._apply)
@@ -47,8 +47,7 @@ class ValueNode(Node):
         execute = parameters.get("execute", self.execute)
         if execute < 1:
             raise VgpsError(f"execute ({execute}) must be at least 1")
-        choosing = {name: parameters.get(name, getattr(ranker, name)) for name in ("rule", "beta", "penalty")}
-        ranker.configure(critic, **choosing)
+        ranker.configure(critic, Selection.from_json(ranker.selection.to_json() | parameters))
         self._name, self.execute = name, execute
 
     def _on_observation(self, task: TaskState, observation: Observation) -> None:
@@ -63,13 +62,13 @@ class ValueNode(Node):
             return
         self._publish(self.ranker.choose(candidates))
 
-    def _publish(self, choice: Choice | None) -> None:
-        if choice is None:
+    def _publish(self, answer: Answer | None) -> None:
+        if answer is None:
             return
-        self._chunks.publish(messages.chunk_to_msg(choice.chunk))
-        self._scores.publish(messages.scores_to_msg(choice.scores))
-        if choice.problem:
-            self.get_logger().error(f"passing the first candidate on: {choice.problem}", throttle_duration_sec=1.0)
+        self._chunks.publish(messages.chunk_to_msg(answer.chunk))
+        self._scores.publish(messages.scores_to_msg(answer.scores))
+        if answer.problem:
+            self.get_logger().error(f"passing the first candidate on: {answer.problem}", throttle_duration_sec=1.0)
 
 
 def main() -> None:

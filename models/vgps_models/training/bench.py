@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from vgps_models import checkpoint
-from vgps_models.critics import selection
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import WIDTH, Language
 from vgps_models.perception.runtime import Perception
+from vgps_models.selection import Judge, Selection, choose
 from vgps_models.spaces import ActionSpec, Normaliser, Observation, noise
 
 SENTENCE = "put the spoon on the towel"
@@ -89,9 +89,8 @@ def untrained_critic(seed: int = 0) -> Critic:
     return Critic(perception, net, spec, Normaliser(tuple(spec.low.tolist()), tuple(spec.high.tolist())))
 
 
-def _choose(critic: Critic, features: torch.Tensor, candidates: np.ndarray, step: int) -> int:
-    mean, std = critic.score(features, candidates)
-    return selection.select("softmax", mean, std, key=(0, step))
+def _choose(critic: Critic, features: torch.Tensor, candidates: np.ndarray, step: int) -> None:
+    choose(Selection(), candidates, None, Judge.of(critic, features), (0, step))
 
 
 def _observation(config: EncoderConfig, random: np.random.Generator, step: int) -> Observation:

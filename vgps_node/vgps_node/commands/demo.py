@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import tyro
 
-from vgps_node.commands.evaluation import DEFAULTS, TASKS, EvalConfig, evaluate, report
+from vgps_node.commands.evaluation import DEFAULTS, TASKS, Choosing, EvalConfig, evaluate, report
 from vgps_sim.results import REPORT_SEED
 
 
@@ -20,7 +20,7 @@ class DemoConfig:
     tasks: tuple[str, ...] = TASKS
     seed: int = REPORT_SEED  # the first of the paired seeds
     k: int = DEFAULTS.k  # chunks that the critic chooses from
-    select: str = DEFAULTS.rule  # how: argmax, softmax or mean_std
+    selection: tyro.conf.OmitArgPrefixes[Choosing] = field(default_factory=Choosing)  # how one is chosen
     policy: str = DEFAULTS.policy  # checkpoint: a shipped name or a path
     critic: str = DEFAULTS.critic  # checkpoint
     out: Path | None = None  # folder for report, videos and logs; runs/<time> when it is not given
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
             policy=config.policy,
             critic=config.critic,
             k=config.k,
-            select=config.select,
+            selection=config.selection,
             tasks=config.tasks,
             episodes=config.episodes,
             seed=config.seed,

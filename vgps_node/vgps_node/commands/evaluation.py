@@ -7,14 +7,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.selection import Selection
 from vgps_node.bringup import GraphOptions
 from vgps_node.conditions import Steered
 from vgps_node.wording import in_words
@@ -24,8 +26,16 @@ if TYPE_CHECKING:
     from vgps_sim.results import Evaluation
 
 DEFAULTS = GraphOptions()
-SIDES = ("bare", "guided", "random", "worst", "filtered")
+SIDES = ("bare", "guided", "random", "worst", "filtered", "oracle")
+UNSCORED = ("random", "oracle")  # sides of K candidates that need no critic
 TASKS = ("put_spoon_on_towel", "put_carrot_on_plate", "stack_green_block_on_yellow_block", "put_eggplant_in_basket")
+
+
+@dataclass(frozen=True)
+class Choosing(Selection):
+    """A selection whose rule is also called --select on the command line."""
+
+    rule: Annotated[str, tyro.conf.arg(aliases=("--select",))] = DEFAULTS.selection.rule  # how the guided side chooses
 
 
 @dataclass(frozen=True)
@@ -33,16 +43,15 @@ class EvalConfig:
     policy: str = DEFAULTS.policy  # checkpoint: a shipped name or a path
     critic: str = DEFAULTS.critic  # checkpoint, or "none" to evaluate without one
     k: int = DEFAULTS.k  # chunks to choose from on the guided sides
-    select: str = DEFAULTS.rule  # how the guided side chooses: argmax, softmax or mean_std
-    beta: float = DEFAULTS.beta  # temperature of softmax [score]
-    penalty: float = DEFAULTS.penalty  # weight of the spread in mean_std
-    # Of bare, guided, random, worst, filtered; the first is the baseline. With ":seen" or ":unseen" the task is told
-    # in a paraphrase that training has or has not heard.
+    selection: tyro.conf.OmitArgPrefixes[Choosing] = field(default_factory=Choosing)  # how one is chosen
+    # Of bare, guided, random, worst, filtered, oracle; the first is the baseline. With ":seen" or ":unseen" the task
+    # is told in a paraphrase that training has or has not heard.
     sides: tuple[str, ...] = ("bare", "guided")
     filtered: str = "policy_success_only"  # checkpoint of the side "filtered": cloned from successes alone
     tasks: tuple[str, ...] = TASKS
     episodes: int = 40  # paired seeds in all, spread evenly over the tasks
     seed: int = REPORT_SEED  # the first of them; below 1000000 are for tuning
+    domain: str = "target"  # how scenes look: target, broad or knocked (cameras moved); others need no --ros
     execute: int = DEFAULTS.execute  # control steps of a chunk before the next one
     max_steps: int = DEFAULTS.max_steps  # control steps after which an episode has failed
     processes: int = 2  # worker processes; one when it goes over ROS
@@ -55,22 +64,30 @@ class EvalConfig:
 
     def conditions(self) -> list[Condition]:
         """The sides, each refused when its checkpoints do not fit."""
+        from vgps_sim.oracle import foreseen
+
         critic = None if self.critic == "none" else self.critic
-        rules = {"guided": self.select, "random": "random", "worst": "worst"}
+        choices = {"guided": self.selection, "random": Selection("random"), "worst": Selection("worst")}
+        choices["oracle"] = Selection("first")  # of what is tried out, the policy's own first chunk comes first
         sides: list[Condition] = []
         for spoken in self.sides:
             name, _, wording = spoken.partition(":")
             if name not in SIDES:
                 raise UnknownNameError("side", name, SIDES)
             if name in ("bare", "filtered"):
-                side = Steered(self.policy if name == "bare" else self.filtered, None, 1, "first")
+                side = Steered(self.policy if name == "bare" else self.filtered, None, 1, Selection("first"))
             else:
-                needs = None if name == "random" else critic
-                if name != "random" and critic is None:
+                needs = None if name in UNSCORED else critic
+                if name not in UNSCORED and critic is None:
                     raise VgpsError(f"the side '{name}' needs a critic; give --critic, or --sides bare random")
-                side = Steered(self.policy, needs, self.k, rules[name], self.beta, self.penalty)
-            sides.append(in_words(side.condition(name), wording or "canonical"))
-        return sides
+                side = Steered(self.policy, needs, self.k, choices[name])
+            condition = in_words(side.condition(name), wording or "canonical")
+            sides.append(foreseen(condition) if name == "oracle" else condition)
+        return [self._seen(side) for side in sides]
+
+    def _seen(self, side: Condition) -> Condition:
+        """Results of another domain are other results."""
+        return side if self.domain == "target" else replace(side, settings={**side.settings, "domain": self.domain})
 
     def graph(self) -> GraphOptions:
         """What the graph starts with; every episode then sets its own side."""
@@ -78,9 +95,7 @@ class EvalConfig:
             policy=self.policy,
             critic=self.critic,
             k=self.k,
-            rule="first" if self.critic == "none" else self.select,
-            beta=self.beta,
-            penalty=self.penalty,
+            selection=Selection("first") if self.critic == "none" else self.selection,
             execute=self.execute,
             max_steps=self.max_steps,
             clock=self.clock,
@@ -92,7 +107,8 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     """Success rates on the same seeds for every side, with 95 % intervals.
 
     bare: the policy's one sample. guided: the critic's choice among K. random, worst: a random and the
-    critic's worst of K. filtered: a policy cloned from the successful episodes alone, one sample.
+    critic's worst of K. filtered: a policy cloned from the successful episodes alone, one sample. oracle: the
+    best of K by trial in a copy of the world, an upper bound that needs the simulator.
 
     Examples:
         vgps eval --episodes 200 --json runs/eval.json
@@ -113,7 +129,10 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
     """Play every side on the same seeds, in this process or over ROS."""
     from vgps_sim import evaluate as paired
+    from vgps_sim.domain import get_domain
+    from vgps_sim.world import World
 
+    domain = get_domain(config.domain)
     for task in config.tasks:
         if task not in TASKS:
             raise UnknownNameError("task", task, TASKS)
@@ -121,6 +140,12 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
         raise VgpsError(f"the clock '{config.clock}' exists on the ROS graph alone; add --ros")
     if config.ros and any(":" in side for side in config.sides):
         raise VgpsError("over ROS the world's own sentence is what the nodes hear; paraphrases need no --ros")
+    if config.domain != "target" and (config.ros or config.videos):
+        raise VgpsError(
+            f"the domain '{config.domain}' is played in this process and not filmed; leave --ros and --videos"
+        )
+    if config.ros and any(side.startswith("oracle") for side in config.sides):
+        raise VgpsError("the oracle looks into the simulator, which the nodes of the graph do not; leave out --ros")
     conditions = config.conditions()
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
@@ -134,6 +159,7 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
             max_steps=config.max_steps,
             folder=config.out,
             source=source,
+            world_factory=partial(World, domain=domain),
             processes=1 if config.ros else config.processes,
             command=command,
         )

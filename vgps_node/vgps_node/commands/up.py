@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
     command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
     o = command.options
-    Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.rule).require_fit()
+    Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection).require_fit()
     console = Console(stderr=True, highlight=False)
     commands = {spec.name: spec.command() for spec in sim_graph(o)}
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
