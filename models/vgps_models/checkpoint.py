@@ -22,11 +22,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
-from vgps_models.perception.runtime import Perception, weights_sha256
+from vgps_models.perception.runtime import Eyes, Perception, weights_sha256
 from vgps_models.policies import make_net
 from vgps_models.policies.chunk import ChunkPolicy
 from vgps_models.spaces import ActionSpec, Normaliser
@@ -34,6 +35,7 @@ from vgps_models.spaces import ActionSpec, Normaliser
 FORMAT = "vgps-checkpoint-1"
 SHIPPED = Path(__file__).parent / "checkpoints"
 M = TypeVar("M", bound=nn.Module)
+E = TypeVar("E", bound=Eyes)
 SENTENCES = "sentences"  # the tensor with the embeddings of `Card.instructions`
 
 
@@ -72,7 +74,8 @@ class Card:
         out["spec"] = self.spec and self.spec.to_json()
         out["normaliser"] = self.normaliser and self.normaliser.to_json()
         out["instructions"] = list(self.instructions)
-        out["cameras"] = list(self.encoder.cameras)
+        encoder = self.architecture["encoder"]
+        out["cameras"] = list(encoder["cameras"]) if "cameras" in encoder else [encoder["camera"]]
         return out
 
     @classmethod
@@ -174,7 +177,9 @@ def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     card, tensors = read(name, "critic")
     action, normaliser = _action(name, card, spec)
     net = QEnsemble(CriticConfig.from_json(dict(card.architecture["critic"])))
-    return Critic(_perception(name, card, tensors), _module(name, net, tensors, "critic"), action, normaliser)
+    sees_pixels = card.architecture["encoder"].get("name") == resnet.NAME
+    eyes = _pixel_perception(name, card, tensors) if sees_pixels else _perception(name, card, tensors)
+    return Critic(eyes, _module(name, net, tensors, "critic"), action, normaliser)
 
 
 def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:
@@ -193,11 +198,23 @@ def _action(name: str | Path, card: Card, spec: ActionSpec | None) -> tuple[Acti
 
 def _perception(name: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> Perception:
     encoder = _module(name, KeypointEncoder(card.encoder), tensors, "encoder")
-    known = dict(zip(card.instructions, tensors[SENTENCES].numpy(), strict=True))
-    perception = Perception(encoder, Language(known))
-    if perception.sha256 != card.encoder_sha256:
+    return _checked(name, card, Perception(encoder, _language(card, tensors)))
+
+
+def _pixel_perception(name: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> resnet.PixelPerception:
+    config = resnet.ResNetConfig.from_json(dict(card.architecture["encoder"]))
+    encoder = _module(name, resnet.ResNetEncoder(config), tensors, "encoder")
+    return _checked(name, card, resnet.PixelPerception(encoder, _language(card, tensors)))
+
+
+def _language(card: Card, tensors: Mapping[str, Tensor]) -> Language:
+    return Language(dict(zip(card.instructions, tensors[SENTENCES].numpy(), strict=True)))
+
+
+def _checked(name: str | Path, card: Card, eyes: E) -> E:
+    if eyes.sha256 != card.encoder_sha256:
         raise CheckpointError(name, "encoder_sha256", "does not fit the weights; train the checkpoint again")
-    return perception
+    return eyes
 
 
 def _module(name: str | Path, module: M, tensors: Mapping[str, Tensor], part: str) -> M:

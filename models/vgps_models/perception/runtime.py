@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,11 +18,26 @@ from vgps_models.spaces import Observation
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """features: (1, EncoderConfig.features); sentence: (1, 384)."""
+    """features: (1, features of the encoder); sentence: (1, 384); percept: only of an encoder that makes one."""
 
     features: Tensor
     sentence: Tensor
-    percept: Percept
+    percept: Percept | None = None
+
+
+class Eyes(Protocol):
+    """A frozen encoder of any kind and its sentences. `config` has `cameras`, `image_size` and `features`."""
+
+    sha256: str
+    language: Language
+
+    @property
+    def config(self) -> Any: ...
+
+    @property
+    def encoder(self) -> torch.nn.Module: ...
+
+    def __call__(self, observation: Observation) -> Seen: ...
 
 
 class Perception:

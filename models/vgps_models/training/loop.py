@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vgps_models.errors import VgpsError
+from vgps_models.training import parallel
 
 
 class DivergedError(VgpsError):
@@ -60,10 +61,12 @@ def run(
     out: path of the checkpoint to come; `<out>.resume.safetensors` and `<out>.log.jsonl` lie beside it.
     stop_after: leave after this many steps of this call, as if interrupted; for tests and for time limits.
     Returns the step reached and the last logged numbers. The resume file stays until `finish`.
+    Of several processes (see `parallel`) all must call it; the leader alone writes.
     """
+    leads = parallel.leads()
     out.parent.mkdir(parents=True, exist_ok=True)
-    resume, log = _resume_path(out), out.with_suffix(".log.jsonl")
-    console = Console(stderr=True)
+    resume, log = _resume_path(out), out.with_suffix(".log.jsonl") if leads else Path(os.devnull)
+    console = Console(stderr=True, quiet=not leads)
     first = load_state(trainable, resume, fingerprint)
     if first:
         console.print(f"{title}: resumed at step {first} of {steps}")
@@ -83,20 +86,20 @@ def run(
             for step in range(first, last):
                 logged = trainable.step(step)
                 if step % log_every == 0 or step == last - 1:
-                    numbers = {name: float(value) for name, value in logged.items()}
+                    numbers = parallel.average_numbers(logged)
                     if not math.isfinite(numbers["loss"]):
                         raise DivergedError(f"{title}: the loss is {numbers['loss']} at step {step}; lower the rate")
                     seconds = time.perf_counter() - began
                     lines.write(json.dumps({"step": step, "seconds": round(seconds, 2)} | numbers) + "\n")
                     lines.flush()
                     bar.update(task, completed=step + 1, numbers="  ".join(f"{k} {v:.3g}" for k, v in numbers.items()))
-                if (step + 1) % save_every == 0 and step + 1 < last:
+                if leads and (step + 1) % save_every == 0 and step + 1 < last:
                     save_state(trainable, resume, fingerprint, step + 1)
         except KeyboardInterrupt:
             # The step under way may be half applied: what was saved last is what counts.
             console.print(f"{title}: interrupted; run the same command again to resume from {resume.name}")
             raise
-    if last > first:
+    if leads and last > first:
         save_state(trainable, resume, fingerprint, last)
     return last, numbers
 
@@ -167,10 +170,14 @@ def load_state(trainable: Trainable, path: Path, fingerprint: str) -> int:
     for name, module in trainable.modules.items():
         prefix = f"module.{name}."
         module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    parameters = [p for group in trainable.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimiser."):
             _, i, name = key.split(".", 2)
+            like = parameters[int(i)]
+            if value.shape == like.shape:  # a fused optimiser walks through both in the order of memory
+                value = torch.empty_like(like, dtype=value.dtype).copy_(value)
             state.setdefault(int(i), {})[name] = value
     trainable.optimiser.load_state_dict({**trainable.optimiser.state_dict(), "state": state})
     return int(told["step"])
