@@ -12,7 +12,7 @@ export LP_NUM_THREADS ?= 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format train evidence bench doctor clean
+.PHONY: help setup demo test lint format train steering evidence bench doctor clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ train: setup  ## remake data and shipped checkpoints (at most 3 hours on 2 cores
 	$(RUN) train policy --data data/mixed --encoder $(CHECKPOINTS)/encoder.safetensors --out $(CHECKPOINTS)/policy.safetensors
 	$(RUN) train policy --data data/mixed --encoder $(CHECKPOINTS)/encoder.safetensors --success-only --out $(CHECKPOINTS)/policy_success_only.safetensors
 	$(RUN) train critic --data data/mixed --policy $(CHECKPOINTS)/policy.safetensors --out $(CHECKPOINTS)/critic.safetensors
+
+steering: setup  ## train all policies and critics of the study, play it, write docs/steering.md (hours; resumes)
+	$(RUN) study make
+	$(RUN) study play
+	$(RUN) study page
 
 evidence: setup  ## the slow tests and the measurements behind the documentation
 	@$(BIN)/python -m pytest -n 1 -m "slow or evidence" --timeout 5400

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from vgps_sim.statistics import compare, mcnemar, paired_bootstrap, percentile, wilson
+from vgps_sim.statistics import compare, crossed_gain, mcnemar, paired_bootstrap, percentile, wilson
 
 counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 outcomes = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("ab")), min_size=1, max_size=60)
@@ -115,3 +115,51 @@ def test_compare_names_every_discordant_pair(rows: list[tuple[bool, bool, str]])
 def test_unpaired_outcomes_are_refused() -> None:
     with pytest.raises(ValueError, match="equal sequences"):
         compare([True, False], [True])
+
+
+def _outcomes(rng: np.random.Generator, rate: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return (rng.random(shape) < rate).astype(float)
+
+
+def test_a_gain_over_several_policies_is_the_mean_of_theirs():
+    treatment, baseline = np.ones((2, 2, 3, 4)), np.zeros((2, 2, 4))
+    treatment[1], baseline[:, :, :2] = 0.5, 1.0
+    gain = crossed_gain(treatment, baseline, ["a", "a", "b", "b"])
+    assert gain.difference == pytest.approx(0.75 - 0.5) and gain.relative == pytest.approx(0.5)
+    assert gain.difference_ci95[0] <= gain.difference <= gain.difference_ci95[1]
+
+
+def test_no_spread_anywhere_leaves_no_interval():
+    gain = crossed_gain(np.ones((1, 2, 2, 6)), np.zeros((1, 2, 6)), ["a"] * 6)
+    assert gain.difference_ci95 == (1.0, 1.0)
+
+
+def test_critics_that_disagree_widen_the_interval_and_layouts_alone_do_not_hide_it():
+    rng = np.random.default_rng(0)
+    baseline, tasks = _outcomes(rng, np.array(0.5), (1, 1, 200)), ["a"] * 200
+    same = np.repeat(_outcomes(rng, np.array(0.7), (1, 1, 1, 200)), 3, axis=2)
+    apart = _outcomes(rng, np.array([0.5, 0.7, 0.9])[None, None, :, None], (1, 1, 3, 200))
+
+    def width(treatment: np.ndarray) -> float:
+        low, high = crossed_gain(treatment, baseline, tasks).difference_ci95
+        return high - low
+
+    assert width(apart) > 1.2 * width(same)
+
+
+def test_the_crossed_interval_covers_what_it_promises():
+    """Seeds and layouts of a known model: the true difference lies inside at least as often as said."""
+    rng, inside = np.random.default_rng(1), 0
+    for _ in range(60):
+        skill = rng.normal(0.0, 0.05, (1, 2, 3, 1))
+        layout = rng.normal(0.0, 0.1, 120)
+        baseline = _outcomes(rng, 0.4 + layout, (1, 2, 120))
+        treatment = _outcomes(rng, 0.6 + layout + skill, (1, 2, 3, 120))
+        low, high = crossed_gain(treatment, baseline, ["a"] * 120, resamples=300).difference_ci95
+        inside += low <= 0.2 <= high
+    assert inside >= 54
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="fit together"):
+        crossed_gain(np.ones((1, 1, 1, 3)), np.ones((1, 1, 4)), ["a"] * 3)

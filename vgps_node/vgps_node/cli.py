@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
     "train": Command("train:main", "train encoder, policy or critic"),
     "data": Command("data:main", "info, check or repair a data set"),
+    "study": Command("study:main", "the steering study: train, play and write docs/steering.md"),
     "bench": Command("bench:main", "measure latencies of this machine"),
     "doctor": Command("doctor:main", "what this machine has and lacks, and the command that mends it"),
 }

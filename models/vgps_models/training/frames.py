@@ -17,6 +17,7 @@ from vgps_models.data.sampling import action_chunks, wrong_instructions
 from vgps_models.errors import DataError
 from vgps_models.perception.runtime import Perception
 from vgps_models.spaces import ActionSpec, Normaliser
+from vgps_models.training.cache import save, sole
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -49,12 +50,13 @@ def load_frames(data: Path, perception: Perception, cache: Path, *, batch: int =
     sentences = perception.language.table(columns.instructions)
     wrong = wrong_instructions(columns)
     folder = cache / f"features-{data_hash[:16]}-{perception.sha256[:16]}"
-    if not (folder / "done.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        right_out, wrong_out = _encode(store, columns, perception, sentences, wrong, batch)
-        np.save(folder / "features.npy", right_out, allow_pickle=False)
-        np.save(folder / "wrong.npy", wrong_out, allow_pickle=False)
-        (folder / "done.json").write_text(json.dumps({"data": data_hash, "encoder": perception.sha256}))
+    with sole(folder):
+        if not (folder / "done.json").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            right_out, wrong_out = _encode(store, columns, perception, sentences, wrong, batch)
+            save(folder / "features.npy", right_out)
+            save(folder / "wrong.npy", wrong_out)
+            (folder / "done.json").write_text(json.dumps({"data": data_hash, "encoder": perception.sha256}))
     features, wrong_features = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
     return Frames(columns, features, wrong_features, wrong, sentences, store.spec, data_hash)
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from vgps_models.policies.chunk import ChunkPolicy
+from vgps_models.training.cache import save, sole
 from vgps_models.training.frames import Frames
 
 
@@ -23,8 +24,13 @@ def policy_samples(
     run time. cache: folder; the entry is named after data, policy, count and seed.
     """
     path = cache / f"samples-{frames.data_sha256[:16]}-{policy_sha256[:16]}-{count}-{seed}.npy"
-    if path.exists():
+    with sole(path):
+        if not path.exists():
+            save(path, _draw(policy, frames, count, batch, seed))
         return np.load(path, allow_pickle=False)
+
+
+def _draw(policy: ChunkPolicy, frames: Frames, count: int, batch: int, seed: int) -> NDArray[np.float32]:
     width = policy.net.noise_width
     out = np.empty((len(frames.features), count, policy.net.config.chunk), np.float32)
     random = np.random.Generator(np.random.PCG64([seed, 11]))
@@ -35,8 +41,4 @@ def policy_samples(
         words = sentences[frames.columns.instruction[rows]]
         made = policy.metric(policy.net.draw(start, features[rows], words)[0].numpy())
         out[rows] = policy.normaliser.normalise(made).reshape(rows.stop - at, count, -1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, out, allow_pickle=False)
-    partial.replace(path)
     return out

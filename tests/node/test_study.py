@@ -1,0 +1,86 @@
+"""The study: its experiments fit its recipes, a record keeps every outcome, and the page says what the records say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vgps_models.errors import DataError, UnknownNameError
+from vgps_node.study import experiments, page, recipes, record
+from vgps_sim.results import Condition, EpisodeResult, Evaluation
+
+TASKS = ("put_spoon_on_towel", "put_carrot_on_plate")
+
+
+def evaluation(sides: list[str], n: int = 8, seed: int = 0, missing: int = 0) -> Evaluation:
+    random = np.random.default_rng(seed)
+    pairs = tuple((TASKS[i % 2], 100 + i) for i in range(n))
+    results = [
+        EpisodeResult(task, at, side, bool(random.random() < 0.5), 10)
+        for side in sides
+        for task, at in pairs[: n - missing]
+    ]
+    return Evaluation(tuple(Condition(s) for s in sides), pairs, tuple(results), command="vgps study play x", git="abc")
+
+
+def test_every_side_plays_a_checkpoint_that_a_recipe_makes() -> None:
+    made = {str(r.out) for r in recipes.everything()}
+    for experiment in experiments.everything():
+        for side in experiment.sides.values():
+            assert side.policy in made, (experiment.name, side.policy)
+            assert side.critic is None or side.critic in made, (experiment.name, side.critic)
+
+
+def test_experiments_have_names_of_their_own_and_enough_episodes() -> None:
+    names = [e.name for e in experiments.everything()]
+    assert len(set(names)) == len(names)
+    assert all(e.episodes >= 200 for e in experiments.everything())
+    with pytest.raises(UnknownNameError, match="headline-flow-0"):
+        page.experiment("headline")
+
+
+def test_a_record_gives_back_every_outcome(tmp_path: Path) -> None:
+    played = evaluation(["bare", "guided"], missing=2)
+    again = record.read(record.write(played, "x", "why?", tmp_path))
+    for side in ("bare", "guided"):
+        won = [played.outcomes[side][p].success for p in played.pairs[:-2]]
+        assert again.outcomes[side][:-2].tolist() == won and np.isnan(again.outcomes[side][-2:]).all()
+        assert again.rate(side)[0] == pytest.approx(np.mean(won)) and again.rate(side)[2] == 6
+    assert again.tasks == tuple(task for task, _ in played.pairs)
+    assert again.pair("guided", "bare").difference == pytest.approx(played.pair("guided", "bare").difference)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "unknown sign", "row too short", "no outcomes"])
+def test_a_damaged_record_is_named(tmp_path: Path, damage: str) -> None:
+    path = record.write(evaluation(["bare"]), "x", "why?", tmp_path)
+    data = json.loads(path.read_text())
+    if damage == "unknown sign":
+        data["outcomes"]["bare"] = "2" * 8
+    if damage == "row too short":
+        data["outcomes"]["bare"] = "1"
+    if damage == "no outcomes":
+        del data["outcomes"]
+    path.write_text(path.read_text()[:50] if damage == "truncated" else json.dumps(data))
+    with pytest.raises(DataError, match=r"x\.json"):
+        record.read(path)
+
+
+def test_the_page_shows_what_was_played_and_names_what_was_not(tmp_path: Path) -> None:
+    for architecture in recipes.ARCHITECTURES:
+        for seed in recipes.POLICY_SEEDS:
+            name = f"headline-{architecture}-{seed}"
+            sides = list(page.experiment(name).sides)
+            record.write(evaluation(sides, 20, seed), name, "why?", tmp_path / "records")
+    sides = list(page.experiment("k-flow").sides)
+    record.write(evaluation(sides, 20, 3), "k-flow", "why?", tmp_path / "records")
+    records = record.read_all(tmp_path / "records")
+    written = page.write(records, tmp_path / "page.md", tmp_path / "pictures", "It helped.").read_text()
+    gain = page.gain_of(records, recipes.ARCHITECTURES)
+    assert "It helped." in written and f"{gain.relative:+.0%}" in written
+    assert "headline-gmm-1.json" in written and "strongest" in written.split("Not played yet")[1]
+    rate = records["k-flow"].rate("k100")[0]
+    assert f"{rate:.3f}".lstrip("0") in written
+    assert {p.name for p in (tmp_path / "pictures").iterdir()} == {"headline.svg", "candidates.svg"}

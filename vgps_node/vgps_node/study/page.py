@@ -1,0 +1,313 @@
+"""docs/steering.md, made of the records alone: every table names the file it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vgps_node.study import experiments, plots
+from vgps_node.study.experiments import KS, Experiment
+from vgps_node.study.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS
+from vgps_node.study.record import Record, conditions
+from vgps_sim.statistics import Gain, Pair, crossed_gain
+
+Records = Mapping[str, Record]
+SHORT = {
+    "put_spoon_on_towel": "spoon",
+    "put_carrot_on_plate": "carrot",
+    "stack_green_block_on_yellow_block": "stack",
+    "put_eggplant_in_basket": "eggplant",
+}
+
+
+def write(records: Records, page: Path, pictures: Path, remarks: str) -> Path:
+    """remarks: what people concluded, in Markdown; the numbers are ours, the words are theirs."""
+    sections: list[Callable[[Records, Path], list[str]]] = [
+        _headline, _strongest, _candidates, _selections, _critics, _baselines, _horizons, _language, _controls,
+    ]  # fmt: skip
+    lines = [*_opening(), *remarks.strip().splitlines(), ""]
+    for section in sections:
+        lines += section(records, pictures)
+    lines += _sources(records)
+    page.write_text("\n".join(lines).rstrip() + "\n")
+    return page
+
+
+def _opening() -> list[str]:
+    return [
+        "# Steering",
+        "",
+        "How much one value function improves policies of five architectures, with which selection and which critic,",
+        "and what it does not improve. Made by `make steering` from the records in `docs/results/steering/`.",
+        "",
+        "All sides of a table play the same seeds (from 1000000, never used for tuning), spread over four tasks,",
+        "with images as input and two steps of each chunk executed. Intervals are 95 %: Wilson's for a rate, the",
+        "paired bootstrap's for a difference. The policies are trained on a broad mix (cameras, light and colours",
+        "vary; three levels of quality) and frozen; the critic is trained on data of the target domain alone.",
+        "",
+    ]
+
+
+# -- sections ----------------------------------------------------------------
+
+
+def _headline(records: Records, pictures: Path) -> list[str]:
+    names = [name for name in ARCHITECTURES if all(f"headline-{name}-{p}" in records for p in POLICY_SEEDS)]
+    if not names:
+        return []
+    gains = {name: gain_of(records, [name]) for name in names}
+    bare, guided = [], []
+    rows = []
+    for name in names:
+        runs = [records[f"headline-{name}-{p}"] for p in POLICY_SEEDS]
+        bare.append(_pooled(runs, ["bare"]))
+        guided.append(_pooled(runs, [f"guided-{c}" for c in CRITIC_SEEDS]))
+        each = [f"{run.rate(f'guided-{c}')[0] - run.rate('bare')[0]:+.2f}" for run in runs for c in CRITIC_SEEDS]
+        gain = gains[name]
+        rows.append([
+            name, _rate(bare[-1][0]), _rate(guided[-1][0]), _points(gain.difference, gain.difference_ci95),
+            f"{gain.relative:+.0%}", " ".join(each),
+        ])  # fmt: skip
+    everyone = gain_of(records, names)
+    rows.append([
+        "**all**", _rate(float(np.mean([r for r, _ in bare]))), _rate(float(np.mean([r for r, _ in guided]))),
+        _points(everyone.difference, everyone.difference_ci95),
+        f"**{everyone.relative:+.0%}** ({everyone.relative_ci95[0]:+.0%} to {everyone.relative_ci95[1]:+.0%})", "",
+    ])  # fmt: skip
+    picture = plots.bars(
+        pictures / "headline.svg", names, {"bare": bare, "guided, K = 10": guided}, title="one critic, five policies"
+    )
+    seeds = f"{len(POLICY_SEEDS)} policy seeds x {len(CRITIC_SEEDS)} critic seeds"
+    return [
+        "## One critic, five policies",
+        "",
+        _image(picture),
+        "",
+        f"Means over {seeds}; the interval of a difference holds the spread over layouts, policy seeds and",
+        "critic seeds (crossed bootstrap). The last column is every single run: by policy seed, then by critic seed.",
+        "",
+        *_table(["policy", "bare", "guided", "difference [points]", "relative gain", "each run"], rows),
+        "",
+        _from(f"headline-{name}-{p}" for name in names for p in POLICY_SEEDS),
+        "",
+    ]
+
+
+def _strongest(records: Records, pictures: Path) -> list[str]:
+    if "strongest" not in records:
+        return []
+    record = records["strongest"]
+    guided = [f"guided-{c}" for c in CRITIC_SEEDS]
+    mean = np.nanmean(np.stack([record.outcomes[g] for g in guided]), axis=0)
+    gain = crossed_gain(
+        np.stack([record.outcomes[g] for g in guided])[None, None], record.outcomes["bare"][None, None], record.tasks
+    )
+    difference = _points(gain.difference, gain.difference_ci95)
+    return [
+        "## A policy that is already good",
+        "",
+        "Trained on expert demonstrations of the target domain alone.",
+        "",
+        *_sides(record, "bare", ["bare", *guided]),
+        "",
+        f"Over the critic seeds: guided {np.mean(mean):.3f}, difference {difference} points.",
+        "",
+        _from(["strongest"]),
+        "",
+    ]
+
+
+def _candidates(records: Records, pictures: Path) -> list[str]:
+    names = [name for name in ARCHITECTURES if f"k-{name}" in records]
+    if not names:
+        return []
+    sides = {k: "bare" if k == 1 else f"k{k}" for k in KS}
+    series = {n: [records[f"k-{n}"].rate(side)[:2] for side in sides.values()] for n in names}
+    rows = []
+    for name in names:
+        pair = records[f"k-{name}"].pair("k100", "k10")
+        rows.append([name, *(_rate(rate) for rate, _ in series[name]), _points(pair.difference, pair.ci95)])
+    mean = {k: float(np.mean([series[n][i][0] for n in names])) for i, k in enumerate(sides)}
+    rows.append(["**mean**", *(_rate(v) for v in mean.values()), f"**{100 * (mean[100] - mean[10]):+.1f}**"])
+    picture = plots.curves(
+        pictures / "candidates.svg", KS, series, title="more candidates", label="candidates K (logarithmic)"
+    )
+    return [
+        "## More candidates",
+        "",
+        _image(picture),
+        "",
+        *_table(["policy", *(f"K = {k}" for k in KS), "K = 100 minus K = 10 [points]"], rows),
+        "",
+        _from(f"k-{name}" for name in names),
+        "",
+    ]
+
+
+def _selections(records: Records, pictures: Path) -> list[str]:
+    lines = []
+    for name in ("selection-k10", "selection-k50"):
+        if name in records:
+            record = records[name]
+            lines += [*_sides(record, "argmax", list(record.outcomes), "argmax"), "", _from([name]), ""]
+    return ["## Selection", "", *lines] if lines else []
+
+
+def _critics(records: Records, pictures: Path) -> list[str]:
+    lines = []
+    for name in ("critics-k10", "critics-k50"):
+        if name in records:
+            record = records[name]
+            lines += [*_sides(record, "calql", list(record.outcomes), "calql"), "", _from([name]), ""]
+    return ["## Critics and ablations", "", *lines] if lines else []
+
+
+def _baselines(records: Records, pictures: Path) -> list[str]:
+    if "baselines" not in records:
+        return []
+    record = records["baselines"]
+    return [
+        "## Training on the same data instead",
+        "",
+        "cloned: the successes of the target data alone, from scratch. tuned: the generalist fine-tuned on all of it,",
+        "tuned_success: on its successes. distilled: the generalist retrained on the critic's best of its own samples.",
+        "",
+        *_sides(record, "flow-guided", list(record.outcomes), "flow-guided"),
+        "",
+        _from(["baselines"]),
+        "",
+    ]
+
+
+def _horizons(records: Records, pictures: Path) -> list[str]:
+    names = {e: f"horizon-{e}" for e in (1, 4) if f"horizon-{e}" in records}
+    if not names:
+        return []
+    rows = [
+        [
+            str(e),
+            *(_rate(records[n].rate(side)[0]) for side in ("bare", "guided")),
+            _pair(records[n].pair("guided", "bare")),
+        ]
+        for e, n in names.items()
+    ]
+    return [
+        "## Execution horizon",
+        "",
+        *_table(["steps executed", "bare", "guided", "difference [points]"], rows),
+        "",
+        _from(names.values()),
+        "",
+    ]
+
+
+def _language(records: Records, pictures: Path) -> list[str]:
+    if "language" not in records:
+        return []
+    record = records["language"]
+    return ["## Language", "", *_sides(record, "guided", list(record.outcomes), "guided"), "", _from(["language"]), ""]
+
+
+def _controls(records: Records, pictures: Path) -> list[str]:
+    if "controls" not in records:
+        return []
+    record = records["controls"]
+    return [
+        "## Controls and the upper bound",
+        "",
+        "oracle: every candidate is tried out in a copy of the world, the scripted expert goes on from there, and the",
+        "one after which it succeeds soonest is executed.",
+        "",
+        *_sides(record, "bare", list(record.outcomes)),
+        "",
+        _from(["controls"]),
+        "",
+    ]
+
+
+def _sources(records: Records) -> list[str]:
+    rows = [
+        [
+            f"[{n}](results/steering/{n}.json)",
+            f"`{r.json['command']}`",
+            f"`{str(r.json['git'])[:12]}`",
+            str(len(r.tasks)),
+        ]
+        for n, r in records.items()
+    ]
+    missing = [e.name for e in experiments.everything() if e.name not in records]
+    note = [f"Not played yet: {', '.join(missing)}.", ""] if missing else []
+    return ["## Where the numbers come from", "", *_table(["record", "command", "revision", "seeds"], rows), "", *note]
+
+
+# -- numbers -----------------------------------------------------------------
+
+
+def gain_of(records: Records, architectures: Sequence[str]) -> Gain:
+    """The headline's gain over some architectures."""
+    first = records[f"headline-{architectures[0]}-{POLICY_SEEDS[0]}"]
+    runs = [[f"headline-{name}-{p}" for p in POLICY_SEEDS] for name in architectures]
+    guided = np.stack([
+        np.stack([conditions(records, row, f"guided-{c}") for c in CRITIC_SEEDS], axis=1) for row in runs
+    ])  # fmt: skip
+    bare = np.stack([conditions(records, row, "bare") for row in runs])
+    return crossed_gain(guided, bare, first.tasks)
+
+
+def _pooled(runs: Sequence[Record], sides: Sequence[str]) -> plots.Point:
+    """Mean rate of several runs, with the widest of their intervals around it."""
+    rates = [run.rate(side) for run in runs for side in sides]
+    mean = float(np.mean([rate for rate, _, _ in rates]))
+    half = max((high - low) / 2 for _, (low, high), _ in rates)
+    return mean, (max(0.0, mean - half), min(1.0, mean + half))
+
+
+# -- Markdown ----------------------------------------------------------------
+
+
+def _sides(record: Record, baseline: str, names: Sequence[str], label: str = "bare") -> list[str]:
+    tasks = list(dict.fromkeys(record.tasks))
+    rows = []
+    for name in names:
+        rate, (low, high), _ = record.rate(name)
+        difference = "" if name == baseline else _pair(record.pair(name, baseline))
+        each = [_rate(record.rate(name, task)[0]) for task in tasks]
+        rows.append([name, *each, f"**{_rate(rate)}**", f"{_rate(low)} - {_rate(high)}", difference])
+    head = ["side", *(SHORT.get(t, t) for t in tasks), "all", "interval", f"minus {label} [points]"]
+    return _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _rate(value: float) -> str:
+    return f"{value:.3f}".lstrip("0") if value < 1 else f"{value:.2f}"
+
+
+def _points(difference: float, ci: tuple[float, float]) -> str:
+    return f"{100 * difference:+.1f} ({100 * ci[0]:+.1f} to {100 * ci[1]:+.1f})"
+
+
+def _pair(pair: Pair) -> str:
+    return f"{_points(pair.difference, pair.ci95)}, p = {pair.mcnemar_p:.3f}"
+
+
+def _image(path: Path) -> str:
+    return f"![{path.stem}](images/steering/{path.name})"
+
+
+def _from(names: Iterable[str]) -> str:
+    return "From " + ", ".join(f"[{n}](results/steering/{n}.json)" for n in names) + "."
+
+
+def experiment(name: str) -> Experiment:
+    """One of the study's experiments by name."""
+    from vgps_models.errors import UnknownNameError
+
+    table = {e.name: e for e in experiments.everything()}
+    if name not in table:
+        raise UnknownNameError("experiment", name, table)
+    return table[name]

@@ -1,0 +1,87 @@
+"""The page's pictures, as SVG: small, sharp, and no different from run to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vgps_models.errors import MissingDependencyError
+
+Point = tuple[float, tuple[float, float]]  # rate and its interval
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the page's pictures need matplotlib; install it with: pip install 'vgps[study]'"
+        ) from error
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({
+        "svg.hashsalt": "vgps", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "grid.alpha": 0.3, "figure.constrained_layout.use": True,
+    })  # fmt: skip
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def bars(path: Path, groups: Sequence[str], series: Mapping[str, Sequence[Point]], *, title: str) -> Path:
+    """Rates with intervals side by side: one group a policy, one bar a side."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(1.6 + 1.1 * len(groups), 3.0))
+    width = 0.8 / len(series)
+    for i, (name, points) in enumerate(series.items()):
+        at = [g + (i - (len(series) - 1) / 2) * width for g in range(len(groups))]
+        rates = [rate for rate, _ in points]
+        errors = [[rate - low for rate, (low, _) in points], [high - rate for rate, (_, high) in points]]
+        axes.bar(at, rates, width * 0.92, yerr=errors, label=name, capsize=2, error_kw={"lw": 0.8})
+    axes.set_xticks(range(len(groups)), groups)
+    _finish(axes, title)
+    return _save(figure, path)
+
+
+def curves(path: Path, x: Sequence[int], series: Mapping[str, Sequence[Point]], *, title: str, label: str) -> Path:
+    """Rates with intervals over a number on a logarithmic axis."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(4.6, 3.0))
+    for name, points in series.items():
+        (line,) = axes.plot(x, [rate for rate, _ in points], marker="o", ms=3, label=name)
+        lows, highs = [ci[0] for _, ci in points], [ci[1] for _, ci in points]
+        axes.fill_between(x, lows, highs, alpha=0.08, color=line.get_color())
+    axes.set_xscale("log")
+    axes.set_xticks(x, [str(v) for v in x])
+    axes.minorticks_off()
+    axes.set_xlabel(label)
+    _finish(axes, title)
+    return _save(figure, path)
+
+
+def calibration(path: Path, series: Mapping[str, Sequence[tuple[float, float, int]]], *, title: str) -> Path:
+    """Predicted against observed return: (predicted, observed, frames) a bin."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(3.6, 3.2))
+    axes.plot([-50, 0], [-50, 0], color="grey", lw=0.8)
+    for name, bins in series.items():
+        axes.plot([b[0] for b in bins], [b[1] for b in bins], marker="o", ms=3, label=name)
+    axes.set_xlabel("predicted return Q")
+    axes.set_ylabel("observed return")
+    axes.set_title(title, fontsize=9)
+    axes.legend(frameon=False, fontsize=8)
+    return _save(figure, path)
+
+
+def _finish(axes: Any, title: str) -> None:
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("success rate")
+    axes.set_title(title, fontsize=9)
+    axes.legend(frameon=False, fontsize=8, ncols=3)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    _pyplot().close(figure)
+    return path
