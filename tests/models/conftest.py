@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers beside these tests can be imported by name
 
 SIZE = 32  # [px]
 INSTRUCTIONS = ("put the spoon on the towel", "put the carrot on the plate")

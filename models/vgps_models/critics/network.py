@@ -1,4 +1,4 @@
-"""An ensemble of Q heads over one encoding: encode an observation once, score all K chunks at once.
+"""Ensembles of Q and V heads over one encoding: encode an observation once, score all K chunks at once.
 
 Every head owns all its layers (heads that share a last layer agree too much to
 tell their doubt), yet all heads run as one batched product.
@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vgps_models.critics.heads import make_head
 from vgps_models.errors import SpecError
 from vgps_models.perception.encoder import SENTENCE
-from vgps_models.perception.runtime import Perception
+from vgps_models.perception.runtime import Eyes
 from vgps_models.spaces import ActionSpec, Array, Normaliser, Observation
 
 
@@ -26,13 +27,16 @@ class CriticConfig:
     """Architecture; travels in the checkpoint."""
 
     features: int = 91  # length of the encoder's feature vector
-    chunk: int = 28  # H * 7
+    chunk: int = 28  # numbers read of a chunk: 7 for each of its first actions, H * 7 for all
     heads: int = 4
     width: int = 256
     depth: int = 2  # hidden layers
     words: int = 32  # width of the sentence inside a head
-    centre: float = -20.0  # [return] what an untrained head says
-    scale: float = 10.0  # [return] of one unit of a head's output
+    head: str = "scalar"  # how an output says a return: scalar or hl_gauss
+    centre: float = -20.0  # [return] what an untrained scalar head says
+    scale: float = 10.0  # [return] of one unit of a scalar head's output
+    low: float = -50.0  # [return] where the histogram of hl_gauss begins; it ends at 0
+    bins: int = 50  # of hl_gauss between low and 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,8 +59,8 @@ class HeadLinear(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
-class QEnsemble(nn.Module):
-    """Q_e(s, chunk | sentence) for e in heads, in units of return."""
+class Ensemble(nn.Module):
+    """What Q and V have in common: the condition they read, and all after their first product."""
 
     feature_mean: Tensor
     feature_std: Tensor
@@ -64,15 +68,17 @@ class QEnsemble(nn.Module):
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
         self.config = config
+        self.head = make_head(
+            config.head, centre=config.centre, scale=config.scale, low=config.low, bins=config.bins
+        )  # fmt: skip
         self.register_buffer("feature_mean", torch.zeros(config.features))
         self.register_buffer("feature_std", torch.ones(config.features))
         self.words = HeadLinear(config.heads, SENTENCE, config.words)
         self.state = HeadLinear(config.heads, config.features + config.words, config.width)
-        self.action = HeadLinear(config.heads, config.chunk, config.width)
         self.layers = nn.ModuleList(
             HeadLinear(config.heads, config.width, config.width) for _ in range(config.depth - 1)
         )
-        self.out = HeadLinear(config.heads, config.width, 1)
+        self.out = HeadLinear(config.heads, config.width, self.head.outputs)
 
     def encode(self, features: Tensor, sentence: Tensor) -> Tensor:
         """The state's part of the first layer: features (B, .), sentence (B, 384) -> (E, B, width)."""
@@ -81,26 +87,62 @@ class QEnsemble(nn.Module):
         words = self.words((sentence * SENTENCE**0.5).expand(heads, -1, -1))
         return self.state(torch.cat([standard.expand(heads, -1, -1), words], dim=-1))
 
-    def score(self, encoded: Tensor, chunks: Tensor) -> Tensor:
-        """encoded (E, B, width), normalised chunks (B, K, chunk) -> Q (E, B, K)."""
-        heads, batch, width = encoded.shape
-        k = chunks.shape[1]
-        acted = self.action(chunks.flatten(0, 1).expand(heads, -1, -1)).unflatten(1, (batch, k))
-        hidden = F.relu(F.layer_norm(encoded[:, :, None] + acted, (width,))).flatten(1, 2)
+    def finish(self, first: Tensor) -> Tensor:
+        """All after the first product: (E, N, width) -> raw outputs (E, N, outputs)."""
+        width = (self.config.width,)
+        hidden = F.relu(F.layer_norm(first, width))
         for layer in self.layers:
-            hidden = F.relu(F.layer_norm(layer(hidden), (width,)))
-        q = self.out(hidden).unflatten(1, (batch, k))[..., 0].float()
-        return self.config.centre + self.config.scale * q
+            hidden = F.relu(F.layer_norm(layer(hidden), width))
+        return self.out(hidden)
+
+
+class VEnsemble(Ensemble):
+    """V_e(s | sentence) for e in heads."""
+
+    def raw(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """Outputs for the `head` (E, B, outputs)."""
+        return self.finish(self.encode(features, sentence))
+
+    def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
+        """V in units of return (E, B)."""
+        return self.head.value(self.raw(features, sentence))
+
+
+class QEnsemble(Ensemble):
+    """Q_e(s, chunk | sentence) for e in heads; normalised chunks (B, K, chunk)."""
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__(config)
+        self.action = HeadLinear(config.heads, config.chunk, config.width)
+
+    def score_raw(self, encoded: Tensor, chunks: Tensor) -> Tensor:
+        """encoded (E, B, width) -> outputs for the `head` (E, B, K, outputs)."""
+        acted = self.action(chunks.flatten(0, 1).expand(self.config.heads, -1, -1))
+        first = encoded[:, :, None] + acted.unflatten(1, chunks.shape[:2])
+        return self.finish(first.flatten(1, 2)).unflatten(1, chunks.shape[:2])
+
+    def score(self, encoded: Tensor, chunks: Tensor) -> Tensor:
+        """encoded (E, B, width) -> Q in units of return (E, B, K)."""
+        return self.head.value(self.score_raw(encoded, chunks))
+
+    def raw(self, features: Tensor, sentence: Tensor, chunks: Tensor) -> Tensor:
+        """Outputs for the `head` (E, B, K, outputs)."""
+        return self.score_raw(self.encode(features, sentence), chunks)
 
     def forward(self, features: Tensor, sentence: Tensor, chunks: Tensor) -> Tensor:
+        """Q in units of return (E, B, K)."""
         return self.score(self.encode(features, sentence), chunks)
 
 
 class Critic:
-    """Scores chunks in metres and radians; higher is better."""
+    """Scores chunks in metres and radians; higher is better.
 
-    def __init__(self, perception: Perception, net: QEnsemble, spec: ActionSpec, normaliser: Normaliser) -> None:
-        if net.config.chunk != spec.horizon * len(spec.names):
+    It reads their first `steps` actions, all of them unless it was trained otherwise.
+    """
+
+    def __init__(self, perception: Eyes, net: QEnsemble, spec: ActionSpec, normaliser: Normaliser) -> None:
+        self.steps, rest = divmod(net.config.chunk, len(spec.names))
+        if rest or not 1 <= self.steps <= spec.horizon:
             raise SpecError(
                 f"critic reads {net.config.chunk} numbers, but a chunk has {spec.horizon} x {len(spec.names)}"
             )
@@ -119,6 +161,7 @@ class Critic:
         shape = (self.spec.horizon, len(self.spec.names))
         if candidates.ndim != 3 or candidates.shape[1:] != shape:
             raise SpecError(f"candidates have shape {candidates.shape}; this critic scores (K, {shape[0]}, {shape[1]})")
-        normalised = self.normaliser.normalise(candidates).reshape(1, len(candidates), -1)
+        normalised = self.normaliser.normalise(candidates[:, : self.steps]).reshape(1, len(candidates), -1)
         q = self.net.score(features, torch.from_numpy(normalised.astype(np.float32)))[:, 0]
-        return q.mean(0).double().numpy(), q.std(0).double().numpy()
+        spread = q.std(0, correction=1 if len(q) > 1 else 0)  # a single head has no doubt
+        return q.mean(0).double().numpy(), spread.double().numpy()

@@ -1,10 +1,11 @@
-"""Train the critic: Cal-QL on all the data, with the frozen policy's own samples."""
+"""Train a critic by any algorithm on all the data, with the frozen policy's own samples."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import asdict, dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vgps_models import checkpoint
-from vgps_models.critics import calql
-from vgps_models.critics.network import CriticConfig, QEnsemble
-from vgps_models.data.sampling import split_episodes, success_frames, transitions
-from vgps_models.spaces import Normaliser
-from vgps_models.training import loop, provenance
+from vgps_models.critics import ALGORITHMS, CriticConfig, LearnerConfig, require_algorithm
+from vgps_models.critics.base import Batch, Learner
+from vgps_models.critics.calql import CalQLConfig
+from vgps_models.critics.cql import CQLConfig
+from vgps_models.critics.iql import IQLConfig
+from vgps_models.critics.ota import OTAConfig
+from vgps_models.data import Columns, EpisodeStore
+from vgps_models.data.sampling import split_episodes, succeeded, success_frames, transitions
+from vgps_models.errors import DataError, SpecError
+from vgps_models.spaces import ACTION_NAMES, GRIPPER, Normaliser
+from vgps_models.training import loop, parallel, provenance
+from vgps_models.training.critic_measures import calibration, ranking
 from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
 from vgps_models.training.sample_cache import policy_samples
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,10 @@ class CriticTraining:
     policy: str = "runs/policy.safetensors"  # the frozen policy: a path or a shipped name
     out: Path = Path("runs/critic.safetensors")  # checkpoint to write
     cache: Path = Path("runs/cache")  # where encoded frames and policy samples are kept
+    algorithm: str = "calql"  # calql, cql, iql or ota; only the settings of that one below count
+    horizon: int = 0  # actions of a chunk that the critic reads and a transition spans; 0 all, 1 the first alone
     samples: int = 8  # cached policy chunks a frame
+    fraction: float = 1.0  # of the training episodes that are used (an ablation)
     success_only: bool = False  # train on the successful episodes alone (an ablation)
     steps: int = 6000  # updates
     batch: int = 256  # transitions an update
@@ -41,57 +54,85 @@ class CriticTraining:
     threads: int = 2  # torch threads
     save_every: int = 1000  # updates between resume points
     bf16: bool = True  # autocast the matrix products
-    loss: calql.CalQLConfig = field(default_factory=calql.CalQLConfig)
     model: CriticConfig = field(default_factory=CriticConfig)
+    calql: CalQLConfig = field(default_factory=CalQLConfig)
+    cql: CQLConfig = field(default_factory=CQLConfig)
+    iql: IQLConfig = field(default_factory=IQLConfig)
+    ota: OTAConfig = field(default_factory=OTAConfig)
+
+    @property
+    def loss(self) -> LearnerConfig:
+        """Settings of the chosen algorithm."""
+        require_algorithm(self.algorithm)
+        return getattr(self, self.algorithm)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the weights; of the algorithms only the chosen one."""
+        chosen = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ALGORITHMS}
+        return chosen | {"model": asdict(self.model), "loss": asdict(self.loss)}
 
 
-class _Trainer:
+class Trainer:
+    """Draws batches, takes steps and measures; `loop.run` drives it."""
+
     def __init__(
         self, config: CriticTraining, frames: Frames, samples: NDArray[np.float32], normaliser: Normaliser
     ) -> None:
         self.config, self.frames = config, frames
-        columns = frames.columns
-        made = transitions(columns, frames.spec.horizon, config.loss.gamma)
-        train, self.test = split_episodes(columns, config.held_out, config.seed)
-        if config.success_only:
-            train &= success_frames(columns)
+        columns, self.needs, width = frames.columns, config.loss.needs, config.model.chunk
+        gamma, steps = config.loss.gamma, width // len(ACTION_NAMES)
+        made = transitions(columns, steps, gamma)
+        train, self.test = split(columns, config)
         self.train = np.flatnonzero(train & made.usable)
         self.wrong = np.flatnonzero(train & (frames.wrong_instruction != columns.instruction))
         self.features = torch.from_numpy(frames.features)
         self.wrong_features = torch.from_numpy(frames.wrong_features)
         self.sentences = torch.from_numpy(frames.sentences)
-        self.chunks = torch.from_numpy(chunks(columns, frames.spec, normaliser))
-        self.samples = torch.from_numpy(samples)
-        self.reward, self.discount, self.mc_return = (
-            torch.from_numpy(a) for a in (made.reward, made.discount, made.mc_return)
-        )
-        self.following = made.following
+        self.chunks = torch.from_numpy(chunks(columns, frames.spec, normaliser)[:, :width])
+        self.samples = torch.from_numpy(samples[..., :width])
+        self.chunk_end = _Outcome(made.reward, made.discount, made.following)
+        self.option_end = self.chunk_end
+        if self.needs.option:
+            option = transitions(columns, steps * self.needs.option, gamma)
+            self.option_end = _Outcome(option.reward, option.discount, option.following)
+        self.mc_return = torch.from_numpy(made.mc_return)
         torch.manual_seed(config.seed)
-        self.net = QEnsemble(config.model)
-        mean, std = feature_scale(frames.features[self.train])
-        self.net.feature_mean.copy_(mean)
-        self.net.feature_std.copy_(std)
-        self.target = copy.deepcopy(self.net).requires_grad_(False)
-        self.modules = {"net": self.net, "target": self.target}
-        self.optimiser = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=config.decay, fused=True)
+        self.device = parallel.device()
+        self.learner = self.make_learner().to(self.device)
+        self.net = self.learner.net
+        self.modules = {"learner": self.learner}
+        self.trained = [p for p in self.learner.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.trained, config.rate, weight_decay=config.decay, fused=True)
 
-    def batch(self, random: np.random.Generator) -> calql.Batch:
-        config, columns = self.config, self.frames.columns
+    def make_learner(self) -> Learner:
+        """A fresh learner of the chosen algorithm that knows the scale of the features."""
+        learner = require_algorithm(self.config.algorithm)[1](self.config.model, self.config.loss)
+        learner.standardise(*feature_scale(self.frames.features[self.train]))
+        return learner
+
+    def batch(self, random: np.random.Generator, generator: torch.Generator) -> Batch:
+        """One step's transitions, on the CPU."""
+        config, needs, columns = self.config, self.needs, self.frames.columns
         rows = self.train[random.integers(len(self.train), size=config.batch)]
         count = config.wrong_batch if config.loss.wrong_weight > 0 and len(self.wrong) else 0
         wrong = self.wrong[random.integers(len(self.wrong), size=count)] if count else rows[:0]
-        following = self.following[rows]
+        following = self.chunk_end.following[rows]
+        optional = rows if needs.option else rows[:0]
         some = torch.from_numpy(random.permuted(np.tile(np.arange(self.samples.shape[1]), (2, 1)), axis=1))
-        return calql.Batch(
+        return Batch(
             features=self.features[rows],
             sentence=self.sentences[columns.instruction[rows]],
             chunk=self.chunks[rows],
-            reward=self.reward[rows],
-            discount=self.discount[rows],
+            reward=self.chunk_end.reward[rows],
+            discount=self.chunk_end.discount[rows],
             next_features=self.features[following],
-            next_chunks=self.samples[following][:, some[0, : config.loss.backup_chunks]],
-            policy_chunks=self.samples[rows][:, some[1, : config.loss.policy_chunks]],
             mc_return=self.mc_return[rows],
+            policy_chunks=self.samples[rows][:, some[1, : needs.policy]],
+            next_chunks=self.samples[following][:, some[0, : needs.following]],
+            uniform_chunks=uniform_chunks(len(rows), needs.uniform, self.chunks.shape[1], generator),
+            option_reward=self.option_end.reward[optional],
+            option_discount=self.option_end.discount[optional],
+            option_features=self.features[self.option_end.following[optional]],
             wrong_features=self.wrong_features[wrong],
             wrong_sentence=self.sentences[self.frames.wrong_instruction[wrong]],
             wrong_chunk=self.chunks[wrong],
@@ -99,84 +140,143 @@ class _Trainer:
 
     def step(self, step: int) -> dict[str, Tensor]:
         config = self.config
-        numpy_random, generator = loop.generators(config.seed, step)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16):
-            parts = calql.losses(self.net, self.target, self.batch(numpy_random), config.loss, generator)
+        batch = parallel.share(self.batch(*loop.generators(config.seed, step))).to(self.device)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+            parts = self.learner.losses(batch)
         loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
         self.optimiser.zero_grad(set_to_none=True)
         parts["loss"].backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
+        parallel.average_gradients(self.trained)
+        nn.utils.clip_grad_norm_(self.trained, 10.0)
         self.optimiser.step()
-        calql.polyak(self.net, self.target, config.loss.polyak)
+        self.learner.follow()
         return {name: value.detach() for name, value in parts.items()}
 
     @torch.inference_mode()
-    def measure(self) -> dict[str, float]:
-        """Held-out episodes: does a higher Q mean success, and is the data's chunk above others?"""
+    def measure(self) -> tuple[dict[str, float], dict[str, Any]]:
+        """Held-out episodes: numbers for the card, and the calibration of Q.
+
+        held_out_auc: does a higher Q mean success? held_out_language: how often is what was done worth
+        more under the instruction that was followed than under another task's?
+        """
+        self.learner.cpu()
         rows = np.flatnonzero(self.test)
         if len(rows) == 0:
-            return {}
-        columns = self.frames.columns
-        words = self.sentences[columns.instruction[rows]]
-        encoded = self.net.encode(self.features[rows], words)
-        q = self.net.score(encoded, self.chunks[rows][:, None]).mean(0)[:, 0].numpy()
+            return {}, {}
+        columns, wrong = self.frames.columns, self.frames.wrong_instruction[rows]
+        encoded = self.net.encode(self.features[rows], self.sentences[columns.instruction[rows]])
+        done = self.chunks[rows][:, None]
+        q = self.net.score(encoded, done).mean(0)[:, 0].numpy()
         q_policy = self.net.score(encoded, self.samples[rows]).mean(0).numpy()
-        wrong_words = self.sentences[self.frames.wrong_instruction[rows]]
-        q_wrong = self.net(self.wrong_features[rows], wrong_words, self.chunks[rows][:, None]).mean(0).numpy()
-        won = success_frames(columns)[rows]
-        return {
+        q_wrong = self.net(self.wrong_features[rows], self.sentences[wrong], done).mean(0)[:, 0].numpy()
+        told = calibration(q, columns, rows, self.config.loss.gamma)
+        won, other = success_frames(columns)[rows], wrong != columns.instruction[rows]
+        numbers = {
             "held_out_auc": ranking(q, won),
             "held_out_q_success": float(q[won].mean()) if won.any() else 0.0,
             "held_out_q_failure": float(q[~won].mean()) if (~won).any() else 0.0,
             "held_out_q_policy": float(q_policy.mean()),
-            "held_out_q_wrong": float(q_wrong.mean()),
             "held_out_policy_spread": float(q_policy.std(-1).mean()),
+            "held_out_calibration_error": told["error"],
+            "held_out_calibration_bias": told["bias"],
         }
+        if other.any():
+            numbers["held_out_q_wrong"] = float(q_wrong[other].mean())
+            numbers["held_out_language"] = float((q > q_wrong)[other].mean())
+        return numbers, told
 
 
-def ranking(score: NDArray, won: NDArray) -> float:
-    """Probability that a frame of a success scores above one of a failure (AUC; Mann-Whitney U)."""
-    if won.all() or not won.any():
-        return 0.5
-    order = np.sort(score[~won])
-    below = np.searchsorted(order, score[won], side="left") + np.searchsorted(order, score[won], side="right")
-    return float(below.mean() / 2 / len(order))
+class _Outcome:
+    """Where a number of steps leads from every frame; target = reward + discount * value[following]."""
+
+    def __init__(self, reward: NDArray, discount: NDArray, following: NDArray) -> None:
+        self.reward, self.discount, self.following = torch.from_numpy(reward), torch.from_numpy(discount), following
+
+
+def uniform_chunks(batch: int, count: int, width: int, generator: torch.Generator) -> Tensor:
+    """Normalised chunks drawn from the whole action box, the gripper open or closed as it would be executed.
+
+    Shape (batch, count, width).
+    """
+    chunks = torch.rand(batch, count, width, generator=generator) * 2 - 1
+    grippers = slice(GRIPPER, None, len(ACTION_NAMES))
+    chunks[..., grippers] = chunks[..., grippers].sign()
+    return chunks
+
+
+def split(columns: Columns, config: CriticTraining) -> tuple[Bools, Bools]:
+    """Frames to train on and frames to measure on. Shapes (N,), (N,).
+
+    Refuses data without a success, or without a failure unless successes alone were asked for: values
+    that are the same everywhere teach nothing.
+    """
+    if not 0.0 < config.fraction <= 1.0:
+        raise DataError(f"--fraction is {config.fraction}; it takes a part of the training episodes, in (0, 1]")
+    train, test = split_episodes(columns, config.held_out, config.seed)
+    episodes = np.unique(columns.episode[train])
+    order = np.random.Generator(np.random.PCG64([config.seed, 13])).permutation(episodes)
+    used = order[: max(1, round(config.fraction * len(order)))]
+    won = succeeded(columns)[used]
+    found = f"{config.data}: of {len(used)} training episodes {int(won.sum())} succeed"
+    if not won.any():
+        raise DataError(
+            f"{found}, so nothing shows what leads to success; add successful episodes, "
+            "for example by `vgps collect --quality mixed`"
+        )
+    if won.all() and not config.success_only:
+        raise DataError(
+            f"{found}: a critic that never sees a failure cannot tell one; add failures, for example by "
+            "`vgps collect --quality mixed`, or give --success-only to train without on purpose"
+        )
+    train &= np.isin(columns.episode, used)
+    if config.success_only:
+        train &= success_frames(columns)
+    return train, test
 
 
 def train_critic(config: CriticTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure, write the checkpoint; None when stopped before the end.
 
-    Encoder, action spec and normaliser are the policy's: what it proposes is what is scored.
+    Encoder, action spec and normaliser are the policy's: what it proposes is what is scored. The
+    calibration of Q is written beside the checkpoint, as `<out>.calibration.json`.
     """
     torch.set_num_threads(config.threads)
+    loss = config.loss
+    split(EpisodeStore(config.data).columns(), config)  # refuse what cannot be learned from before all the work
     policy_card = checkpoint.read_card(config.policy)
     policy = checkpoint.load_policy(config.policy, threads=config.threads)
-    perception = policy.perception
+    perception, spec = policy.perception, policy.spec
+    if not 0 <= config.horizon <= spec.horizon:
+        raise SpecError(f"--horizon is {config.horizon}; chunks have 1 to {spec.horizon} actions to read, 0 means all")
     frames = load_frames(config.data, perception, config.cache)
-    frames.spec.require_equal(policy.spec, mine=f"data {config.data}", theirs=f"policy {config.policy}")
+    frames.spec.require_equal(spec, mine=f"data {config.data}", theirs=f"policy {config.policy}")
     samples = policy_samples(policy, policy_card.weights_sha256, frames, config.samples, config.cache)
-    model = replace(config.model, features=perception.config.features, chunk=policy.net.config.chunk)
+    width = (config.horizon or spec.horizon) * len(spec.names)
+    model = replace(config.model, features=perception.config.features, chunk=width, low=loss.never)
     config = replace(config, model=model)
-    trainer = _Trainer(config, frames, samples, policy.normaliser)
+    trainer = Trainer(config, frames, samples, policy.normaliser)
     fingerprint = provenance.fingerprint(config, frames.data_sha256, policy_card.weights_sha256)
     reached, numbers = loop.run(
-        trainer, title="critic", steps=config.steps, out=config.out, fingerprint=fingerprint,
+        trainer, title=f"{config.algorithm} critic", steps=config.steps, out=config.out, fingerprint=fingerprint,
         save_every=config.save_every, log_every=200, stop_after=stop_after,
     )  # fmt: skip
     if reached < config.steps:
         return None
-    card = checkpoint.Card(
-        kind="critic",
-        architecture={"encoder": perception.config.to_json(), "critic": model.to_json()},
-        spec=policy.spec,
-        normaliser=policy.normaliser,
-        instructions=perception.language.known,
-        data_sha256=frames.data_sha256,
-        git=provenance.git_revision(),
-        command=provenance.command(),
-        settings=provenance.plain(asdict(config)) | {"policy_sha256": policy_card.weights_sha256},
-        metrics=numbers | trainer.measure(),
-    )
-    checkpoint.save(config.out, card, {"encoder": perception.encoder, "critic": trainer.net}, perception.language)
-    loop.finish(config.out)
+    if parallel.leads():
+        measured, told = trainer.measure()
+        card = checkpoint.Card(
+            kind="critic",
+            architecture={"encoder": perception.config.to_json(), "critic": model.to_json()},
+            spec=spec,
+            normaliser=policy.normaliser,
+            instructions=perception.language.known,
+            data_sha256=frames.data_sha256,
+            git=provenance.git_revision(),
+            command=provenance.command(),
+            settings=provenance.plain(config.settings()) | {"policy_sha256": policy_card.weights_sha256},
+            metrics=numbers | measured,
+        )
+        checkpoint.save(config.out, card, {"encoder": perception.encoder, "critic": trainer.net}, perception.language)
+        config.out.with_suffix(".calibration.json").write_text(json.dumps(told, indent=1) + "\n")
+        loop.finish(config.out)
     return config.out

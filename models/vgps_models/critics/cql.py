@@ -1,0 +1,97 @@
+"""CQL on action chunks (Kumar et al. 2006.04779): TD learning with a pessimism about what the data did not do.
+
+The "actor" that the backup and the pessimism ask for actions is the frozen
+policy that will be steered, sampled beforehand. Q lower-bounds that policy's
+value (2006.04779, theorem 3.2), the more so the larger alpha is.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vgps_models.critics.base import Backup, Batch, Learner, LearnerConfig, Needs, backup_value, target_of
+from vgps_models.critics.network import CriticConfig
+
+
+@dataclass(frozen=True)
+class CQLConfig(LearnerConfig):
+    """Settings of the loss."""
+
+    alpha: float = 1.0  # weight of the conservative term; 0 leaves plain Q-learning over the policy's samples
+    random_chunks: int = 2  # uniform chunks in the conservative term
+    policy_chunks: int = 3  # policy samples at s, and as many from s', in the conservative term
+    backup_chunks: int = 4  # policy samples at s' that the backup maximises over, M
+    backup: Backup = "mean"  # which target ranks and values them: each head's own, the mean, or the smallest
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(self.random_chunks, self.policy_chunks, max(self.backup_chunks, self.policy_chunks))
+
+
+class CQL(Learner):
+    """A Q ensemble and its target."""
+
+    config: CQLConfig
+
+    def __init__(self, model: CriticConfig, config: CQLConfig) -> None:
+        super().__init__(model, config)
+        self.target = target_of(self.net)
+
+    def pairs(self):
+        return [(self.net, self.target)]
+
+    @torch.no_grad()
+    def td_target(self, batch: Batch) -> Tensor:
+        """y_e = sum_i gamma^i r_i + gamma^n max_m Qbar_e(s', a'_m), a'_m ~ frozen policy. Shape (E, B)."""
+        chunks = batch.next_chunks[:, : self.config.backup_chunks]
+        q = self.target(batch.next_features, batch.sentence, chunks)  # (E, B, M)
+        return batch.reward + batch.discount * backup_value(q, self.config.backup)
+
+    def scored(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All chunks at s in one product, [data | uniform | pi(s) | pi(s')].
+
+        Raw outputs of the data's chunk (E, B, outputs); Q of it (E, B), of the uniform and of the policy's (E, B, .).
+        """
+        here, there = batch.policy_chunks, batch.next_chunks[:, : self.config.policy_chunks]
+        chunks = torch.cat([batch.chunk[:, None], batch.uniform_chunks, here, there], dim=1)
+        raw = self.net.raw(batch.features, batch.sentence, chunks)
+        q_data, q_uniform, q_policy = self.net.head.value(raw).split(
+            [1, batch.uniform_chunks.shape[1], here.shape[1] + there.shape[1]], dim=-1
+        )
+        return raw[:, :, 0], q_data[..., 0], q_uniform, q_policy
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        config = self.config
+        raw, q_data, q_uniform, q_policy = self.scored(batch)
+
+        # Bellman error, every head against its own target. 2006.04779 eq. 4 has a square; a histogram head
+        # takes a cross-entropy instead, as CQL does with categorical returns in 2211.15144.
+        td = self.net.head.misfit(raw, self.td_target(batch)).mean()
+
+        # CQL(H), 2006.04779 eq. 4: push down a soft maximum, hold up the data.
+        conservative = (soft_maximum(q_uniform, q_policy) - q_data).mean()
+
+        wrong = self.wrong_instruction(batch)
+        loss = td + config.alpha * conservative + config.wrong_weight * wrong.get("wrong", 0.0)
+        parts = {
+            "td": td,
+            "conservative": conservative,
+            "q_data": q_data.mean(),
+            "q_policy": q_policy.mean(),
+            "q_random": q_uniform.mean(),
+        }
+        return {"loss": loss} | parts | wrong
+
+
+def soft_maximum(q_uniform: Tensor, q_policy: Tensor) -> Tensor:
+    """log of the mean of exp(Q) over the chunks proposed at a state (E, B, .). Shape (E, B).
+
+    The importance weights of 2006.04779 app. F need the policy's density, which a flow does not give
+    cheaply; without them this is the same soft maximum over a proposal of part uniform, part policy chunks.
+    """
+    q = torch.cat([q_uniform, q_policy], dim=-1)
+    return torch.logsumexp(q, dim=-1) - math.log(q.shape[-1])
