@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vgps_models import checkpoint
+from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
+from vgps_models.critics.resnet import PixelPerception, ResNetConfig, ResNetEncoder
+from vgps_models.errors import SpecError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import WIDTH, Language
-from vgps_models.perception.runtime import Perception
+from vgps_models.perception.runtime import Eyes, Perception
 from vgps_models.selection import Judge, Selection, choose
 from vgps_models.spaces import ActionSpec, Normaliser, Observation, noise
+from vgps_models.training.neighbours import Neighbours
 
 SENTENCE = "put the spoon on the towel"
+WARM_UP = 10  # rounds that are not counted
+RARE = 20  # rounds between two measurements of what takes long
 
 
 @dataclass(frozen=True)
 class ScoreBench:
     """`vgps bench score`"""
 
-    critic: str = ""  # checkpoint: a path or a shipped name; empty measures an untrained critic of the same size
+    config: Literal["keypoint", "resnet34"] = "keypoint"  # architecture of the critic; resnet34 is the published one
+    critic: str = ""  # checkpoint to measure instead: a path or a shipped name; untrained weights are as fast
     k: tuple[int, ...] = (1, 10, 50, 100)  # numbers of candidates
     rounds: int = 200  # measurements of each
     threads: int = 1  # torch threads
+    variants: bool = False  # resnet34: also measure other ways to run it, compiled ones among them (2 minutes more)
 
 
 def bench_score(config: ScoreBench = ScoreBench()) -> dict[str, Any]:
@@ -37,41 +47,115 @@ def bench_score(config: ScoreBench = ScoreBench()) -> dict[str, Any]:
 
     "k": encoder included, for each K, measured in turn so that a busy machine slows all of them alike.
     "candidates_to_choice_ms": the image came first and is encoded, K = 10.
-    "ratio": p50 of the K = 50 and of the largest K over that of K = 1.
+    "ratio": p50 of each K over that of the smallest.
+    "as_published" (resnet34): the same weights as V-GPS runs them, the image repeated for every candidate.
+    "variants": other ways to run the encoder on one image, and what compiling took.
     """
     torch.set_num_threads(config.threads)
-    critic = checkpoint.load_critic(config.critic, threads=config.threads) if config.critic else untrained_critic()
-    random = np.random.default_rng(0)
+    critic = (
+        checkpoint.load_critic(config.critic, threads=config.threads) if config.critic else UNTRAINED[config.config]()
+    )
+    random, eyes = np.random.default_rng(0), critic.perception
     shape = (critic.spec.horizon, len(critic.spec.names))
     candidates = critic.spec.clip(
         critic.normaliser.denormalise(noise((0, 0), (max(config.k), *shape)).astype(np.float64))
     )
-    encoder, full, head = critic.perception.config, {k: [] for k in config.k}, []
-    for step in range(config.rounds + 10):
+    neighbours = Neighbours()
+    full: dict[str, list[float]] = {str(k): [] for k in config.k}
+    published: dict[str, list[float]] = {}
+    head: list[float] = []
+    repeated = _Repeated(critic, eyes) if isinstance(eyes, PixelPerception) else None
+    for step in range(config.rounds + WARM_UP):
         for k in config.k:
-            observation = _observation(encoder, random, step)
+            observation = _observation(eyes.config, random, step)
             began = time.perf_counter()
             features = critic.encode(observation)
             encoded = time.perf_counter()
-            _choose(critic, features, candidates[:k], step)
+            choose(Selection(), candidates[:k], None, Judge.of(critic, features), (0, step))
             done = time.perf_counter()
-            if step >= 10:  # the first rounds warm caches up
-                full[k].append(1e3 * (done - began))
+            if step >= WARM_UP:
+                full[str(k)].append(1e3 * (done - began))
                 if k == 10:
                     head.append(1e3 * (done - encoded))
-    table = {str(k): quantiles(ms) for k, ms in full.items()}
+        if repeated is not None and step >= WARM_UP and step % RARE == 0:
+            for k in (1, 10):
+                observation = _observation(eyes.config, random, step)
+                began = time.perf_counter()
+                repeated(observation, candidates[:k])
+                published.setdefault(str(k), []).append(1e3 * (time.perf_counter() - began))
+    table = {k: quantiles(ms) for k, ms in full.items()}
     base = table[str(min(config.k))]["p50_ms"]
-    return {
-        "encoder": f"{len(encoder.cameras)} views, channels {list(encoder.channels)}, {_size(critic)} parameters",
+    numbers = {
+        "encoder": _described(eyes),
         "critic": Path(config.critic).name if config.critic else "untrained",
         "heads": critic.net.config.heads,
-        "image": encoder.image_size,
+        "image": eyes.config.image_size,
         "threads": config.threads,
         "rounds": config.rounds,
+        "busy_elsewhere_cores": neighbours.cores(),
         "k": table,
         "ratio": {k: row["p50_ms"] / base for k, row in table.items()},
         "candidates_to_choice_ms": {n.removesuffix("_ms"): v for n, v in quantiles(head).items()} if head else {},
     }
+    if published:
+        numbers["as_published"] = {k: quantiles(ms) for k, ms in published.items()}
+    if config.variants:
+        if not isinstance(eyes, PixelPerception):
+            raise SpecError("--variants are measured of the published encoder; add --config resnet34")
+        numbers["variants"] = encoder_variants(eyes.encoder, rounds=max(RARE, config.rounds // 5))
+    return numbers
+
+
+def encoder_variants(encoder: ResNetEncoder, *, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds for one image, measured in turn, of several ways to run the same weights.
+
+    "as_run" is `resnet.fast`. first_s: what the first call took, which compiles.
+    """
+    made: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "as_run": resnet.fast(encoder),
+        "float32": copy.deepcopy(encoder).eval(),
+        "float32, channels first": _channels_first(encoder),
+        "bfloat16, channels first": _channels_first(resnet.fast(encoder)),
+        "as_run, compiled": torch.compile(resnet.fast(encoder)),
+    }
+    size = encoder.config.image_size
+    inputs = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8), torch.full((1, WIDTH), WIDTH**-0.5)
+    times: dict[str, list[float]] = {name: [] for name in made}
+    first: dict[str, float] = {}
+    with torch.no_grad():  # a compiled network does not like inference mode
+        for name, run in made.items():
+            first[name] = 1e-3 * milliseconds(lambda run=run: run(*inputs))
+        for _ in range(rounds):
+            for name, run in made.items():
+                times[name].append(milliseconds(lambda run=run: run(*inputs)))
+    return {name: quantiles(ms) | {"first_s": round(first[name], 2)} for name, ms in times.items()}
+
+
+class _Repeated:
+    """Scores as V-GPS does: one row of a batch for every candidate, each with a copy of the image, in float32."""
+
+    def __init__(self, critic: Critic, eyes: PixelPerception) -> None:
+        self.critic, self.eyes = critic, eyes
+        self.encoder = _channels_first(eyes.encoder)
+
+    @torch.inference_mode()
+    def __call__(self, observation: Observation, candidates: np.ndarray) -> int:
+        critic, count = self.critic, len(candidates)
+        image = torch.from_numpy(resnet.view(observation, self.eyes.config))
+        words = torch.from_numpy(self.eyes.language(observation.instruction))
+        features = self.encoder(image.expand(count, -1, -1, -1), words.expand(count, -1))
+        chunks = torch.from_numpy(critic.normaliser.normalise(candidates).reshape(count, 1, -1).astype(np.float32))
+        return int(critic.net(features, words.expand(count, -1), chunks).amin(0).argmax())
+
+
+def _channels_first(encoder: ResNetEncoder) -> ResNetEncoder:
+    return copy.deepcopy(encoder).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def milliseconds(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - began)
 
 
 def quantiles(ms: Sequence[float]) -> dict[str, float]:
@@ -83,21 +167,38 @@ def untrained_critic(seed: int = 0) -> Critic:
     """A critic of the default size with random weights: as fast as a trained one."""
     torch.manual_seed(seed)
     spec, encoder = ActionSpec(), EncoderConfig()
-    known = {SENTENCE: np.full(WIDTH, WIDTH**-0.5, np.float32)}
-    perception = Perception(KeypointEncoder(encoder), Language(known))
+    perception = Perception(KeypointEncoder(encoder), _language())
     net = QEnsemble(CriticConfig(features=encoder.features, chunk=spec.horizon * len(spec.names)))
-    return Critic(perception, net, spec, Normaliser(tuple(spec.low.tolist()), tuple(spec.high.tolist())))
+    return Critic(perception, net, spec, _limits(spec))
 
 
-def _choose(critic: Critic, features: torch.Tensor, candidates: np.ndarray, step: int) -> None:
-    choose(Selection(), candidates, None, Judge.of(critic, features), (0, step))
+def untrained_resnet34(seed: int = 0) -> Critic:
+    """The published critic with random weights; it scores one action."""
+    torch.manual_seed(seed)
+    spec = ActionSpec(horizon=1)
+    perception = PixelPerception(ResNetEncoder(ResNetConfig()), _language())
+    return Critic(perception, QEnsemble(resnet.HEADS), spec, _limits(spec))
 
 
-def _observation(config: EncoderConfig, random: np.random.Generator, step: int) -> Observation:
+UNTRAINED = {"keypoint": untrained_critic, "resnet34": untrained_resnet34}
+
+
+def _described(eyes: Eyes) -> str:
+    config, size = eyes.config, sum(p.numel() for p in eyes.encoder.parameters())
+    kind = "ResNet, blocks" if isinstance(config, ResNetConfig) else "keypoints, channels"
+    layers = config.blocks if isinstance(config, ResNetConfig) else config.channels
+    return f"{kind} {list(layers)}, {len(config.cameras)} views, {size} parameters"
+
+
+def _language() -> Language:
+    return Language({SENTENCE: np.full(WIDTH, WIDTH**-0.5, np.float32)})
+
+
+def _limits(spec: ActionSpec) -> Normaliser:
+    return Normaliser(tuple(spec.low.tolist()), tuple(spec.high.tolist()))
+
+
+def _observation(config: EncoderConfig | ResNetConfig, random: np.random.Generator, step: int) -> Observation:
     shape = (config.image_size, config.image_size, 3)
     images = {name: random.integers(0, 256, shape, dtype=np.uint8) for name in config.cameras}
     return Observation(images, random.normal(size=10).astype(np.float32), SENTENCE, key=(0, step))
-
-
-def _size(critic: Critic) -> int:
-    return sum(p.numel() for p in critic.perception.encoder.parameters())

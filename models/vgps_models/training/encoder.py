@@ -15,9 +15,10 @@ from vgps_models import checkpoint
 from vgps_models.errors import DataError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder, Percept
 from vgps_models.perception.language import Language
-from vgps_models.training import loop, provenance
+from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.augment import Augment, AugmentConfig
 from vgps_models.training.scenes import SceneSet
+from vgps_models.training.wording import Wording
 
 THUMB = 16  # [px] side of the small images the latent must be able to redraw
 
@@ -37,6 +38,7 @@ class EncoderTraining:
     yaw: float = 1.0  # weight of the yaw loss
     held: float = 0.3  # weight of the held loss
     redraw: float = 0.3  # weight of redrawing small images from the latent
+    rephrase: bool = True  # say each instruction in other words, anew for every scene
     labels: bool = True  # use the simulator's labels; without them the latent only learns to redraw
     held_out: float = 0.05  # fraction of scenes kept for measuring
     seed: int = 0
@@ -62,6 +64,7 @@ class _Trainer:
         self.optimiser = torch.optim.AdamW(self.parameters, config.rate, weight_decay=config.decay, fused=True)
         self.augment = Augment(config.augment)
         self.sentences = torch.from_numpy(language.table(scenes.instructions))
+        self.wording = Wording(scenes.instructions, language)
         self.labels = {name: torch.from_numpy(scenes.column(name)) for name in ("proprio", "instruction", *LABEL_TYPES)}
         for name, kind in LABEL_TYPES.items():
             self.labels[name] = self.labels[name].to(kind)
@@ -82,8 +85,11 @@ class _Trainer:
         images = torch.from_numpy(self.scenes.images(rows))
         labels = {name: column[rows] for name, column in self.labels.items()}
         images, labels["pixels"] = self.augment(images, labels["pixels"], numpy_random)
+        told = labels["instruction"].numpy()
+        labels["sentence"] = self.wording.draw(told, numpy_random) if config.rephrase else self.sentences[told]
+        images, labels = parallel.share(images), {name: parallel.share(column) for name, column in labels.items()}
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16):
-            percept = self.net(images, labels["proprio"], self.sentences[labels["instruction"]])
+            percept = self.net(images, labels["proprio"], labels["sentence"])
             redrawn = self.redraw(percept.latent)
         parts = {"redraw": F.mse_loss(redrawn.float(), thumbnails(images).flatten(1))}
         weights = {"redraw": config.redraw}
@@ -94,6 +100,7 @@ class _Trainer:
         loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        parallel.average_gradients(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         return {"loss": loss.detach()} | {name: value.detach() for name, value in parts.items()}
@@ -212,6 +219,8 @@ def train_encoder(config: EncoderTraining, *, stop_after: int | None = None) -> 
     )  # fmt: skip
     if reached < config.steps:
         return None
+    if not parallel.leads():
+        return config.out
     metrics = numbers | (trainer.measure() if config.labels else {})
     Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     card = checkpoint.Card(

@@ -69,12 +69,6 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def leader_first() -> AbstractContextManager[None]:
-    """The leader runs the block before the others do, which then find what it left on disk."""
-    state = _state()
-    return nullcontext() if state is None else state.main_process_first()
-
-
 def share(batch: T) -> T:
     """This process's rows of a batch: an array, a tensor, or a dataclass of them, each shared along its first axis."""
     state = _state()

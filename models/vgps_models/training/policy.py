@@ -1,10 +1,11 @@
-"""Train a policy on all the data: it plays the frozen generalist, flaws and all."""
+"""Train a policy on all the data, flaws and all, as a generalist is; or on what a critic chose among its samples."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,14 @@ from torch import Tensor, nn
 from vgps_models import checkpoint
 from vgps_models.data.sampling import split_episodes, success_frames
 from vgps_models.errors import DataError
+from vgps_models.perception.runtime import Perception
 from vgps_models.policies import describe, make_net
 from vgps_models.policies.network import ChunkNet
 from vgps_models.spaces import ActionSpec, Normaliser
-from vgps_models.training import loop, provenance
-from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
+from vgps_models.training import loop, parallel, provenance
+from vgps_models.training.distil import Distillation, Guided, guided
+from vgps_models.training.frames import Floats, Frames, chunks, feature_scale, load_frames
+from vgps_models.training.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -30,23 +34,40 @@ class PolicyTraining:
     out: Path = Path("runs/policy.safetensors")  # checkpoint to write
     cache: Path = Path("runs/cache")  # where encoded frames are kept
     like: str = ""  # checkpoint whose normaliser is taken over, so that its critic fits; empty: bounds of this data
+    start: str = ""  # policy checkpoint to go on from (fine-tuning); encoder, architecture and normaliser are its own
     success_only: bool = False  # clone the successful episodes alone (the filtered baseline)
     steps: int = 10_000  # updates
     batch: int = 256  # chunks an update
     rate: float = 1e-3  # peak learning rate, AdamW, cosine
     decay: float = 1e-4  # weight decay
     average: float = 0.999  # decay of the moving average of the weights, which is what is kept
+    rephrase: bool = True  # say each instruction in other words, anew for every chunk
     feature_noise: float = 0.0  # standard deviation of noise on standardised features
     held_out: float = 0.05  # fraction of episodes kept for measuring
     seed: int = 0
     threads: int = 2  # torch threads
     save_every: int = 1000  # updates between resume points
     model: dict[str, int] = field(default_factory=dict)  # sizes other than the architecture's own: width 128 ...
+    distil: Distillation = field(default_factory=Distillation)  # learn the best of a policy's own samples instead
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a policy learns, and in whose terms. chunks: normalised, one a frame. (N, H * 7)"""
+
+    perception: Perception
+    frames: Frames
+    normaliser: Normaliser
+    chunks: Floats
+    architecture: dict[str, Any]  # for `make_net`
+    start: ChunkNet | None = None  # weights to begin with
+    guided: Guided | None = None  # where the chunks come from, unless from the data
+    made_of: dict[str, str] = field(default_factory=dict)  # hashes of the checkpoints that went into it
 
 
 class _Trainer:
-    def __init__(self, config: PolicyTraining, frames: Frames, normaliser: Normaliser) -> None:
-        self.config = config
+    def __init__(self, config: PolicyTraining, lesson: Lesson) -> None:
+        self.config, self.lesson, frames = config, lesson, lesson.frames
         train, test = split_episodes(frames.columns, config.held_out, config.seed)
         if config.success_only:
             won = success_frames(frames.columns)
@@ -55,32 +76,39 @@ class _Trainer:
         if len(self.train) == 0:
             raise DataError(f"{config.data} has no {'successful ' * config.success_only}episode to train on")
         self.features = torch.from_numpy(frames.features)
-        self.chunks = torch.from_numpy(chunks(frames.columns, frames.spec, normaliser))
+        self.chunks = torch.from_numpy(lesson.chunks)
         self.sentences = torch.from_numpy(frames.sentences)
-        self.instruction = torch.from_numpy(frames.columns.instruction)
+        self.instruction = frames.columns.instruction
+        self.wording = Wording(frames.columns.instructions, lesson.perception.language)
         torch.manual_seed(config.seed)
-        self.net = make_net({"name": config.architecture} | config.model)
-        mean, std = feature_scale(frames.features[self.train])
-        self.net.feature_mean.copy_(mean)
-        self.net.feature_std.copy_(std)
+        self.net = make_net(lesson.architecture)
+        if lesson.start is not None:
+            self.net.load_state_dict(lesson.start.state_dict())
+        else:
+            mean, std = feature_scale(frames.features[self.train])
+            self.net.feature_mean.copy_(mean)
+            self.net.feature_std.copy_(std)
         self.average = copy.deepcopy(self.net)
         self.modules = {"net": self.net, "average": self.average}
         self.optimiser = torch.optim.AdamW(self.net.parameters(), config.rate, weight_decay=config.decay, fused=True)
-
-    def _loss(self, net: ChunkNet, rows: np.ndarray, generator: torch.Generator, noise: float) -> Tensor:
-        features = self.features[rows]
-        if noise > 0:
-            features = features + noise * net.feature_std * torch.randn(features.shape, generator=generator)
-        return net.loss(self.chunks[rows], features, self.sentences[self.instruction[rows]], generator)
 
     def step(self, step: int) -> dict[str, Tensor]:
         config = self.config
         numpy_random, generator = loop.generators(config.seed, step)
         rows = self.train[numpy_random.integers(len(self.train), size=config.batch)]
-        loss = self._loss(self.net, rows, generator, config.feature_noise)
+        instruction = self.instruction[rows]
+        told = self.wording.draw(instruction, numpy_random) if config.rephrase else self.sentences[instruction]
+        rows, told = parallel.share(rows), parallel.share(told)
+        with parallel.shared_draws():
+            features = self.features[rows]
+            if config.feature_noise > 0:
+                noise = torch.randn(features.shape, generator=generator)
+                features = features + config.feature_noise * self.net.feature_std * noise
+            loss = self.net.loss(self.chunks[rows], features, told, generator)
         loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        parallel.average_gradients(self.net.parameters())
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         loop.average(self.average, self.net, step, config.average)
@@ -88,17 +116,61 @@ class _Trainer:
 
     @torch.inference_mode()
     def measure(self) -> dict[str, float]:
-        """Flow-matching loss on held-out episodes, averaged network."""
+        """Loss on held-out episodes, averaged network; of a distilled policy also the critic's scores."""
         if len(self.test) == 0:
             return {}
         rows = self.test[:4096]
-        loss = self._loss(self.average, rows, torch.Generator().manual_seed(0), 0.0)
-        return {"held_out_loss": float(loss), "held_out_frames": float(len(rows))}
+        told, generator = self.sentences[self.instruction[rows]], torch.Generator().manual_seed(0)
+        loss = self.average.loss(self.chunks[rows], self.features[rows], told, generator)
+        scores = self.lesson.guided.measure(self.average, rows) if self.lesson.guided else {}
+        return {"held_out_loss": float(loss), "held_out_frames": float(len(rows))} | scores
 
 
 def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure, write the checkpoint; None when stopped before the end."""
     torch.set_num_threads(config.threads)
+    lesson = _distilling(config) if config.distil else _cloning(config)
+    frames, perception = lesson.frames, lesson.perception
+    trainer = _Trainer(config, lesson)
+    hashes = (frames.data_sha256, perception.sha256, *lesson.made_of.values())
+    fingerprint = provenance.fingerprint(config, *hashes, str(lesson.architecture), str(lesson.normaliser.to_json()))
+    reached, numbers = loop.run(
+        trainer, title=f"{lesson.architecture['name']} policy", steps=config.steps, out=config.out,
+        fingerprint=fingerprint, save_every=config.save_every, log_every=200, stop_after=stop_after,
+    )  # fmt: skip
+    if reached < config.steps:
+        return None
+    if not parallel.leads():
+        return config.out
+    card = checkpoint.Card(
+        kind="policy",
+        architecture={"encoder": perception.config.to_json(), "policy": describe(trainer.net)},
+        spec=frames.spec,
+        normaliser=lesson.normaliser,
+        instructions=tuple(sorted({*perception.language.known, *frames.columns.instructions})),
+        data_sha256=frames.data_sha256,
+        git=provenance.git_revision(),
+        command=provenance.command(),
+        settings=provenance.plain(asdict(config)) | lesson.made_of,
+        metrics=numbers | trainer.measure(),
+    )
+    modules = {"encoder": perception.encoder, "policy": trainer.average}
+    checkpoint.save(config.out, card, modules, perception.language)
+    loop.finish(config.out)
+    return config.out
+
+
+def _cloning(config: PolicyTraining) -> Lesson:
+    """The chunks of the data, for a new policy or for one that goes on."""
+    if config.start:
+        policy, card = checkpoint.load_policy(config.start, threads=config.threads), checkpoint.read_card(config.start)
+        frames = load_frames(config.data, policy.perception, config.cache)
+        frames.spec.require_equal(policy.spec, mine=f"data {config.data}", theirs=f"policy {config.start}")
+        targets = chunks(frames.columns, frames.spec, policy.normaliser)
+        return Lesson(
+            policy.perception, frames, policy.normaliser, targets, describe(policy.net), policy.net,
+            made_of={"start_sha256": card.weights_sha256},
+        )  # fmt: skip
     _, perception = checkpoint.load_perception(config.encoder)
     frames = load_frames(config.data, perception, config.cache)
     spec = frames.spec
@@ -107,31 +179,20 @@ def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Pa
     if config.like:
         normaliser = _normaliser_of(config.like, spec)
     sizes = {"features": perception.config.features, "chunk": spec.horizon * len(spec.names)}
-    config = replace(config, model=config.model | sizes)
-    trainer = _Trainer(config, frames, normaliser)
-    fingerprint = provenance.fingerprint(config, frames.data_sha256, perception.sha256)
-    reached, numbers = loop.run(
-        trainer, title=f"{config.architecture} policy", steps=config.steps, out=config.out, fingerprint=fingerprint,
-        save_every=config.save_every, log_every=200, stop_after=stop_after,
+    architecture = {"name": config.architecture} | config.model | sizes
+    return Lesson(perception, frames, normaliser, chunks(frames.columns, spec, normaliser), architecture)
+
+
+def _distilling(config: PolicyTraining) -> Lesson:
+    """The chunks that a critic chose among a policy's own."""
+    if config.start:
+        raise DataError("distillation trains a policy anew; give --start or --distil.policy, not both")
+    made = guided(config.distil, config.data, config.cache, threads=config.threads)
+    policy = made.policy
+    return Lesson(
+        policy.perception, made.frames, policy.normaliser, made.best, describe(policy.net), guided=made,
+        made_of={"distilled_policy_sha256": made.policy_sha256, "distilled_critic_sha256": made.critic_sha256},
     )  # fmt: skip
-    if reached < config.steps:
-        return None
-    card = checkpoint.Card(
-        kind="policy",
-        architecture={"encoder": perception.config.to_json(), "policy": describe(trainer.net)},
-        spec=spec,
-        normaliser=normaliser,
-        instructions=tuple(sorted({*perception.language.known, *frames.columns.instructions})),
-        data_sha256=frames.data_sha256,
-        git=provenance.git_revision(),
-        command=provenance.command(),
-        settings=provenance.plain(asdict(config)),
-        metrics=numbers | trainer.measure(),
-    )
-    modules = {"encoder": perception.encoder, "policy": trainer.average}
-    checkpoint.save(config.out, card, modules, perception.language)
-    loop.finish(config.out)
-    return config.out
 
 
 def _normaliser_of(name: str, spec: ActionSpec) -> Normaliser:

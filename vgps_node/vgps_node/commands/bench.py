@@ -1,34 +1,45 @@
-"""vgps bench score"""
+"""vgps bench score|train"""
 
 from __future__ import annotations
 
+import importlib
 import json as json_module
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import tyro
 
-from vgps_models.training.bench import ScoreBench, bench_score
 from vgps_node.cli import choose
+
+T = TypeVar("T")
+PARTS = {
+    "score": ("bench", "ScoreBench", "bench_score"),
+    "train": ("bench_train", "TrainBench", "bench_train"),
+}
 
 
 @dataclass(frozen=True)
-class BenchCommand:
-    score: tyro.conf.OmitArgPrefixes[ScoreBench] = field(default_factory=ScoreBench)
+class BenchCommand(Generic[T]):
+    settings: tyro.conf.OmitArgPrefixes[T]
     json: Path | None = None  # file to write the numbers to
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
-    """Measure latencies.
+    """Measure this machine.
 
     Examples:
         vgps bench score --json runs/bench-score.json    scoring K chunks, encoder included
+        vgps bench score --config resnet34 --threads 2 --json runs/bench-resnet34.json    the published critic
+        vgps bench train --json runs/bench-train.json    one training step of the published critic
     """
-    _, rest = choose("bench", ["score"], arguments, prog=prog, about=main.__doc__ or "")
-    command = tyro.cli(BenchCommand, args=rest, prog=f"{prog} score", description=ScoreBench.__doc__)
-    numbers = bench_score(command.score)
-    text = json_module.dumps(numbers, indent=2)
+    part, rest = choose("bench", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
+    module, config_name, bench_name = PARTS[part]
+    made = importlib.import_module(f"vgps_models.training.{module}")
+    kind = getattr(made, config_name)
+    command = tyro.cli(BenchCommand[kind], args=rest, prog=f"{prog} {part}", description=kind.__doc__)
+    text = json_module.dumps(getattr(made, bench_name)(command.settings), indent=2)
     if command.json is not None:
         command.json.parent.mkdir(parents=True, exist_ok=True)
         command.json.write_text(text + "\n")

@@ -1,4 +1,4 @@
-"""vgps train encoder|policy|critic"""
+"""vgps train encoder|policy|critic|pixels"""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import tyro
 from vgps_node.cli import choose
 
 PARTS = {
-    "encoder": ("EncoderTraining", "train_encoder"),
-    "policy": ("PolicyTraining", "train_policy"),
-    "critic": ("CriticTraining", "train_critic"),
+    "encoder": ("encoder", "EncoderTraining", "train_encoder"),
+    "policy": ("policy", "PolicyTraining", "train_policy"),
+    "critic": ("critic", "CriticTraining", "train_critic"),
+    "pixels": ("pixel_critic", "PixelTraining", "train_pixels"),
 }
 
 
@@ -23,11 +24,17 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps train encoder --data data/scenes --out runs/encoder.safetensors
         vgps train policy --data data/mixed --encoder runs/encoder.safetensors --out runs/policy.safetensors
         vgps train critic --data data/mixed --policy runs/policy.safetensors --out runs/critic.safetensors
+        vgps train pixels --data data/mixed --policy runs/policy.safetensors --out runs/pixel_critic.safetensors
+    Several processes or GPUs:
+        accelerate launch --multi_gpu --num_processes 2 .venv/bin/vgps train critic --threads 1
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
-    config_name, train_name = PARTS[part]
-    module = importlib.import_module(f"vgps_models.training.{part}")
+    module_name, config_name, train_name = PARTS[part]
+    module = importlib.import_module(f"vgps_models.training.{module_name}")
     config = tyro.cli(getattr(module, config_name), args=rest, prog=f"{prog} {part}")
     out = getattr(module, train_name)(config)
-    print(f"wrote {out}" if out else "stopped before the end; the same command goes on from here")
+    from vgps_models.training import parallel  # with torch, which --help does not need
+
+    if parallel.leads():
+        print(f"wrote {out}" if out else "stopped before the end; the same command goes on from here")
     return 0 if out else 1
