@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.policies.cvae import CVAEConfig, CVAENet
+from vgps_models.policies.ddim import DDIMConfig, DiffusionNet
 from vgps_models.policies.flow import FlowConfig, VelocityNet
+from vgps_models.policies.gmm import GMMConfig, MixtureNet
 from vgps_models.policies.network import ChunkConfig, ChunkNet
+from vgps_models.policies.tokens import TokenNet, TokensConfig
 
 ARCHITECTURES: dict[str, tuple[type[ChunkConfig], type[ChunkNet]]] = {
     "flow": (FlowConfig, VelocityNet),
+    "ddim": (DDIMConfig, DiffusionNet),
+    "tokens": (TokensConfig, TokenNet),
+    "cvae": (CVAEConfig, CVAENet),
+    "gmm": (GMMConfig, MixtureNet),
 }
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vgps_models.perception.encoder import SENTENCE
+from vgps_models.spaces import ACTION_NAMES, GRIPPER
 
 C = TypeVar("C", bound="ChunkConfig")
 
@@ -66,3 +67,18 @@ class ChunkNet(nn.Module):
         Row k of the chunks depends on row k of the noise alone, for one row of features (B, .) each.
         """
         raise NotImplementedError
+
+
+def gripper_numbers(chunk: int) -> Tensor:
+    """Which numbers of a chunk are the gripper's. Shape (chunk,), bool."""
+    return torch.arange(chunk) % len(ACTION_NAMES) == GRIPPER
+
+
+def inverse_cdf(noise: Tensor, probability: Tensor) -> Tensor:
+    """Standard normal numbers (...) -> choices (...) drawn from probabilities (..., C); never one of probability 0.
+
+    The shapes before C may broadcast.
+    """
+    cdf = probability.cumsum(-1)
+    below = torch.special.ndtr(noise).clamp(max=1 - 1e-6)[..., None] * cdf[..., -1:]
+    return (cdf <= below).sum(-1)
