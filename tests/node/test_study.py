@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 
 from vgps_models.errors import DataError, UnknownNameError
+from vgps_node.commands import train
 from vgps_node.study import experiments, page, recipes, record
+from vgps_sim.collect import CollectConfig
 from vgps_sim.results import Condition, EpisodeResult, Evaluation
+from vgps_sim.scenes import ScenesConfig
 
 TASKS = ("put_spoon_on_towel", "put_carrot_on_plate")
 
@@ -32,6 +37,22 @@ def test_every_side_plays_a_checkpoint_that_a_recipe_makes() -> None:
         for side in experiment.sides.values():
             assert side.policy in made, (experiment.name, side.policy)
             assert side.critic is None or side.critic in made, (experiment.name, side.critic)
+
+
+def _config_of(part: str) -> type:
+    module, config, _ = train.PARTS[part]
+    return getattr(importlib.import_module(f"vgps_models.training.{module}"), config)
+
+
+@pytest.mark.parametrize("recipe", recipes.everything(), ids=lambda r: str(r.out))
+def test_every_recipe_is_a_command_that_exists(recipe: recipes.Recipe) -> None:
+    """Parsed as the command line would, and refused there if an option is unknown."""
+    name, *rest = recipe.command
+    if name == "train":
+        config = tyro.cli(_config_of(rest[0]), args=rest[1:])
+    else:
+        config = tyro.cli({"scenes": ScenesConfig, "collect": CollectConfig}[name], args=rest)
+    assert config.out == recipe.out
 
 
 def test_experiments_have_names_of_their_own_and_enough_episodes() -> None:
