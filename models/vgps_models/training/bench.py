@@ -114,8 +114,8 @@ def encoder_variants(encoder: ResNetEncoder, *, rounds: int) -> dict[str, dict[s
     made: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "as_run": resnet.fast(encoder),
         "float32": copy.deepcopy(encoder).eval(),
-        "float32, channels first": _channels_first(encoder),
-        "bfloat16, channels first": _channels_first(resnet.fast(encoder)),
+        "float32, channels first": channels_first(copy.deepcopy(encoder).eval()),
+        "bfloat16, channels first": channels_first(resnet.fast(encoder)),
         "as_run, compiled": torch.compile(resnet.fast(encoder)),
     }
     size = encoder.config.image_size
@@ -136,7 +136,7 @@ class _Repeated:
 
     def __init__(self, critic: Critic, eyes: PixelPerception) -> None:
         self.critic, self.eyes = critic, eyes
-        self.encoder = _channels_first(eyes.encoder)
+        self.encoder = copy.deepcopy(eyes.encoder).eval()
 
     @torch.inference_mode()
     def __call__(self, observation: Observation, candidates: np.ndarray) -> int:
@@ -148,8 +148,15 @@ class _Repeated:
         return int(critic.net(features, words.expand(count, -1), chunks).amin(0).argmax())
 
 
-def _channels_first(encoder: ResNetEncoder) -> ResNetEncoder:
-    return copy.deepcopy(encoder).eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+def channels_first(encoder: ResNetEncoder) -> ResNetEncoder:
+    """Turn its weights, and with them all that flows through, from channels last in memory to channels first."""
+
+    def turned(module: Any, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        images, sentence = inputs
+        return images.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1), sentence
+
+    encoder.register_forward_pre_hook(turned)
+    return encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
 def milliseconds(call: Callable[[], Any]) -> float:

@@ -17,9 +17,10 @@ from vgps_models.critics.calql import CalQLConfig
 from vgps_models.data import Columns
 from vgps_models.data.sampling import wrong_instructions
 from vgps_models.spaces import ActionSpec, Normaliser
+from vgps_models.training.bench import channels_first
 from vgps_models.training.frames import Frames
 from vgps_models.training.neighbours import Neighbours
-from vgps_models.training.pixel_critic import PUBLISHED, PixelTrainer, PixelTraining, keep_memory
+from vgps_models.training.pixel_critic import PUBLISHED, PixelTrainer, PixelTraining
 
 FRAMES, EPISODES = 64, 8  # of the made-up data; a step takes as long on any
 
@@ -41,8 +42,7 @@ class _Way:
 
     training: PixelTraining
     steps: int
-    keep: bool = True  # `keep_memory`
-    channels_last: bool = True
+    channels_first: bool = False
     compiled: bool = False
 
 
@@ -70,8 +70,7 @@ def bench_train(config: TrainBench = TrainBench()) -> dict[str, Any]:
     if config.variants:
         numbers["variants"] = {
             "float32": _apart(replace(as_published, training=replace(published, bf16=False))),
-            "channels first": _apart(replace(as_published, channels_last=False)),
-            "memory given back": _apart(replace(as_published, keep=False)),
+            "channels first": _apart(replace(as_published, channels_first=True)),
             "compiled": _apart(replace(as_published, compiled=True)),
         }
     return numbers
@@ -84,21 +83,16 @@ def _apart(way: _Way) -> dict[str, Any]:
 
 def _measure(way: _Way) -> dict[str, Any]:
     torch.set_num_threads(way.training.threads)
-    if way.keep:
-        keep_memory()
     before = _peak_gb()
     trainer = made_up_trainer(way.training)
-    encoder = trainer.learner.encoder
-    if not way.channels_last:
-        trainer.learner.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    if way.compiled:
-        encoder.compile()
-        trainer.learner.target_encoder.compile()
-    rows = {"with_gradients": 0, "without": 0}
-    handles = [
-        net.register_forward_hook(_counter(rows, name))
-        for net, name in ((encoder, "with_gradients"), (trainer.learner.target_encoder, "without"))
-    ]
+    encoders = {"with_gradients": trainer.learner.encoder, "without": trainer.learner.target_encoder}
+    for encoder in encoders.values():
+        if way.channels_first:
+            channels_first(encoder)
+        if way.compiled:
+            encoder.compile()
+    rows = dict.fromkeys(encoders, 0)
+    handles = [encoder.register_forward_hook(_counter(rows, name)) for name, encoder in encoders.items()]
     first = _seconds(lambda: trainer.step(0))
     for handle in handles:
         handle.remove()

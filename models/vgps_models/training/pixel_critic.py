@@ -7,7 +7,6 @@ chunks that the loss scores at an observation share its features.
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -144,16 +143,6 @@ class _Images:
         return torch.from_numpy(self.images[rows])
 
 
-def keep_memory() -> None:
-    """Let the C library keep what is freed: to fetch 2 GB of fresh pages a step costs a tenth of it (glibc only)."""
-    try:
-        library = ctypes.CDLL(None)
-        library.mallopt(-4, 0)  # M_MMAP_MAX: no block gets a mapping of its own
-        library.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD [bytes]: hardly anything is given back
-    except (OSError, AttributeError):
-        pass  # another C library: slower, nothing else
-
-
 def train_pixels(config: PixelTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure, write the checkpoint; None when stopped before the end.
 
@@ -162,7 +151,6 @@ def train_pixels(config: PixelTraining, *, stop_after: int | None = None) -> Pat
     if config.algorithm != "calql":
         raise UnknownNameError("algorithm for pixels", config.algorithm, ["calql"])
     torch.set_num_threads(config.threads)
-    keep_memory()
     store = EpisodeStore(config.data)
     critic.split(store.columns(), config)  # refuse what cannot be learned from before all the work
     if config.encoder.camera not in store.cameras:
