@@ -33,8 +33,8 @@ def make_batch(learner: Learner, size: int = 8, wrong: int = 3, seed: int = 0, m
         next_features=normal(size, FEATURES), mc_return=torch.full((size,), mc_return),
         policy_chunks=normal(size, needs.policy, CHUNK), next_chunks=normal(size, needs.following, CHUNK),
         uniform_chunks=normal(size, needs.uniform, CHUNK),
-        option_reward=-torch.rand(option, generator=g) * 12, option_discount=0.7 * (torch.rand(option, generator=g) > 0.5),
-        option_features=normal(option, FEATURES),
+        option_reward=-torch.rand(option, generator=g) * 12, option_features=normal(option, FEATURES),
+        option_discount=0.7 * (torch.rand(option, generator=g) > 0.5),
         wrong_features=normal(wrong, FEATURES), wrong_sentence=normal(wrong, 384), wrong_chunk=normal(wrong, CHUNK),
     )  # fmt: skip
 

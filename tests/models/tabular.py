@@ -67,9 +67,9 @@ def chain(length: int = 5, gamma: float = 0.8) -> World:
 
 
 def grid(gamma: float = 0.8) -> World:
-    """3 x 3 cells; moves right, down, left, up. A move costs 1, into a wall it stays, into the last cell it ends for free.
+    """3 x 3 cells; moves right, down, left, up. A move costs 1 and into a wall it stays; into the last cell it is free.
 
-    The data goes right or down twice as often as back.
+    There it ends. The data goes right or down twice as often as back.
     """
     cells = np.arange(9)
     row, column = cells // 3, cells % 3
@@ -87,10 +87,19 @@ def grid(gamma: float = 0.8) -> World:
 class Data:
     """All that can happen in a world, as often as the behaviour does it: one batch that holds the whole truth."""
 
-    def __init__(self, world: World, *, policy: np.ndarray | None = None, option: int = 0, least: int = 6) -> None:
-        """policy: (S, A), whose samples are proposed; every move once when left out. option: chunks in an option.
+    def __init__(
+        self,
+        world: World,
+        *,
+        policy: tuple[int, ...] = (),
+        option: int = 0,
+        bound: np.ndarray | None = None,
+        least: int = 6,
+    ) -> None:
+        """policy: moves that it proposes, the likelier ones repeated; empty proposes every move at once.
 
-        least: all probabilities are multiples of 1 / least.
+        option: chunks in an option. bound (S,): what the data got from every state, for Cal-QL.
+        least: the behaviour's probabilities are multiples of 1 / least.
         """
         self.world = world
         states, moves = world.shape
@@ -101,21 +110,20 @@ class Data:
                 chance *= world.behaviour[state, move]
                 state = world.following[state, move]
             rows += [path] * round(chance * least ** max(1, option))
-        self.paths = np.array(rows)
+        # One row for every sample that the backup may see, so that its mean is the policy's value.
+        proposals = [policy] if not policy else [(move,) for move in policy]
+        self.paths = np.array([path for path in rows for _ in proposals])
+        ahead = np.array(proposals * len(rows)) if policy else np.tile(np.arange(moves), (len(rows), 1))
+        here = np.tile(policy or np.arange(moves), (len(self.paths), 1))
         state, move = self.paths[:, 0], self.paths[:, 1]
-        self.state, self.move = state, move
-        proposed = np.tile(np.arange(moves), (states, 1))
-        if policy is not None:
-            proposed = np.stack([np.repeat(np.arange(moves), np.round(p * least).astype(int)) for p in policy])
-        eye, self.chunks = 3 * torch.eye(states), moves_as_chunks(moves)
-        ahead = world.following[state, move]
+        eye, self.chunks, count = 3 * torch.eye(states), moves_as_chunks(moves), len(self.paths)
         reward, discount, end = self._option()
-        count = len(rows)
         self.batch = Batch(
             features=eye[state], sentence=torch.full((count, 384), 384**-0.5), chunk=self.chunks[move],
-            reward=_f(world.reward[state, move]), discount=_f(world.discount[state, move]), next_features=eye[ahead],
-            mc_return=torch.full((count,), -1e3), policy_chunks=self.chunks[proposed[state]],
-            next_chunks=self.chunks[proposed[ahead]], uniform_chunks=torch.zeros(count, 0, D),
+            reward=_f(world.reward[state, move]), discount=_f(world.discount[state, move]),
+            next_features=eye[world.following[state, move]],
+            mc_return=_f((np.full(states, -1e3) if bound is None else bound)[state]),
+            policy_chunks=self.chunks[here], next_chunks=self.chunks[ahead], uniform_chunks=torch.zeros(count, 0, D),
             option_reward=_f(reward), option_discount=_f(discount), option_features=eye[end],
             wrong_features=eye[:0], wrong_sentence=torch.zeros(0, 384), wrong_chunk=torch.zeros(0, D),
         )  # fmt: skip

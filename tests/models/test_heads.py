@@ -23,28 +23,28 @@ def test_labels_are_probabilities_whose_mean_is_the_target(head, where):
     labels = head.labels(target)
     assert labels.shape == (len(where), head.outputs) and (labels >= 0).all()
     assert torch.allclose(labels.sum(-1), torch.ones(len(where)), atol=1e-5)
-    assert torch.allclose(labels @ head.centres, target, atol=0.01 * head.width)  # also at both ends
+    assert torch.allclose(labels @ head.centres, target, atol=0.01 * head.step)  # also at both ends
 
 
 @given(histograms, fractions)
 def test_labels_are_as_wide_as_the_paper_says(head, where):
     """sigma is .75 of a bin; sorting into bins adds the variance of a uniform bin."""
     target = head.low * torch.tensor(where)
-    spread = (head.labels(target) * (head.centres - target[:, None]).square()).sum(-1).sqrt() / head.width
+    spread = (head.labels(target) * (head.centres - target[:, None]).square()).sum(-1).sqrt() / head.step
     assert torch.allclose(spread, torch.full_like(spread, math.sqrt(BLUR**2 + 1 / 12)), atol=0.02)
 
 
 @given(histograms)
 def test_impossible_returns_are_clipped(head):
-    beyond = torch.tensor([head.low * 3, 5.0])
-    assert torch.equal(head.labels(beyond), head.labels(torch.tensor([head.low, 0.0])))
+    beyond = torch.tensor([head.low * 3, 2 * head.step])
+    assert torch.equal(head.labels(beyond), head.labels(torch.tensor([head.low - head.step, head.step])))
 
 
 @given(histograms, fractions)
 def test_the_best_histogram_says_the_target(head, where):
     target = head.low * torch.tensor(where)
     best = head.labels(target).clamp_min(1e-30).log()
-    assert torch.allclose(head.value(best), target, atol=0.01 * head.width)
+    assert torch.allclose(head.value(best), target, atol=0.01 * head.step)
     entropy = head.misfit(best, target)
     worse = head.misfit(best + 0.1 * torch.randn_like(best), target)
     assert (worse >= entropy - 1e-5).all()
@@ -64,6 +64,31 @@ def test_descent_on_the_misfit_finds_the_mean_of_the_targets(name, where):
         loss.backward()
         optimiser.step()
     assert head.value(raw).item() == pytest.approx(targets.mean().item(), abs=0.3)
+
+
+@given(st.floats(-40, -10), st.floats(0.1, 3.0))
+def test_pulling_a_scalar_is_a_linear_term(value, weight):
+    head = make_head("scalar", centre=-25.0, scale=10.0, low=-50.0, bins=25)
+    for direction in (1, -1):
+        raw = torch.tensor([(value + 25.0) / 10.0], requires_grad=True)
+        (weight * head.pull(raw, direction)).backward()
+        assert raw.grad is not None and raw.grad.item() == pytest.approx(-direction * weight * 10.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(("up", "down"), [(0.0, 1.0), (1.5, 0.5), (0.0, 4.0)])
+def test_a_misfit_and_pulls_balance_at_the_same_value_with_either_head(name, up, down):
+    """(v - y)^2 + (down - up) v is least at v = y - (down - up) / 2."""
+    head = make_head(name, centre=-25.0, scale=10.0, low=-50.0, bins=25)
+    raw = torch.zeros(1, head.outputs, requires_grad=True)
+    optimiser = torch.optim.Adam([raw], 0.1)
+    for i in range(1500):
+        optimiser.param_groups[0]["lr"] = 0.1 * (1 - i / 1500)
+        loss = (head.misfit(raw, torch.tensor([-20.0])) + up * head.pull(raw, 1) + down * head.pull(raw, -1)).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert head.value(raw).item() == pytest.approx(-20.0 - (down - up) / 2, abs=0.05)
 
 
 @pytest.mark.parametrize("name", HEADS)

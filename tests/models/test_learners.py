@@ -28,8 +28,9 @@ def test_learning_lowers_the_loss_and_changes_no_target_by_gradient(algorithm, h
 @pytest.mark.parametrize(("algorithm", "head"), CASES)
 def test_heads_learn_alone(algorithm, head):
     """Every head's loss asks nothing of another head, unless the ensemble chooses together."""
-    alone = {"backup": "per_head"} if algorithm in ("calql", "cql") else {}
-    learner = make_learner(algorithm, head, **alone)
+    learner = make_learner(algorithm, head)
+    if algorithm in ("calql", "cql"):
+        learner = make_learner(algorithm, head, backup="per_head")
     batch = make_batch(learner)
     learner.losses(batch)["loss"].backward()
     before = {name: p.grad[1].clone() for name, p in learner.named_parameters() if p.grad is not None}

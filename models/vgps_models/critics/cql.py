@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vgps_models.critics.base import Backup, Batch, Learner, LearnerConfig, Needs, backup_value, target_of
+from vgps_models.critics.heads import Head
 from vgps_models.critics.network import CriticConfig
 
 
@@ -51,47 +52,52 @@ class CQL(Learner):
         q = self.target(batch.next_features, batch.sentence, chunks)  # (E, B, M)
         return batch.reward + batch.discount * backup_value(q, self.config.backup)
 
-    def scored(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """All chunks at s in one product, [data | uniform | pi(s) | pi(s')].
-
-        Raw outputs of the data's chunk (E, B, outputs); Q of it (E, B), of the uniform and of the policy's (E, B, .).
-        """
-        here, there = batch.policy_chunks, batch.next_chunks[:, : self.config.policy_chunks]
-        chunks = torch.cat([batch.chunk[:, None], batch.uniform_chunks, here, there], dim=1)
-        raw = self.net.raw(batch.features, batch.sentence, chunks)
-        q_data, q_uniform, q_policy = self.net.head.value(raw).split(
-            [1, batch.uniform_chunks.shape[1], here.shape[1] + there.shape[1]], dim=-1
-        )
-        return raw[:, :, 0], q_data[..., 0], q_uniform, q_policy
+    def scored(self, batch: Batch) -> tuple[Tensor, int]:
+        """Raw outputs (E, B, 1 + ..., outputs) at s of [data | uniform | pi(s) | pi(s')], and how many are uniform."""
+        there = batch.next_chunks[:, : self.config.policy_chunks]
+        chunks = torch.cat([batch.chunk[:, None], batch.uniform_chunks, batch.policy_chunks, there], dim=1)
+        return self.net.raw(batch.features, batch.sentence, chunks), batch.uniform_chunks.shape[1]
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        config = self.config
-        raw, q_data, q_uniform, q_policy = self.scored(batch)
+        config, head = self.config, self.net.head
+        raw, uniform = self.scored(batch)
+        raw_data, raw_others = raw[:, :, 0], raw[:, :, 1:]
+        q_data, q_others = head.value(raw_data), head.value(raw_others)
 
         # Bellman error, every head against its own target. 2006.04779 eq. 4 has a square; a histogram head
         # takes a cross-entropy instead, as CQL does with categorical returns in 2211.15144.
-        td = self.net.head.misfit(raw, self.td_target(batch)).mean()
+        td = head.misfit(raw_data, self.td_target(batch)).mean()
 
         # CQL(H), 2006.04779 eq. 4: push down a soft maximum, hold up the data.
-        conservative = (soft_maximum(q_uniform, q_policy) - q_data).mean()
+        conservative = conservatism(head, raw_data, raw_others, weights=q_others.softmax(-1))
 
         wrong = self.wrong_instruction(batch)
         loss = td + config.alpha * conservative + config.wrong_weight * wrong.get("wrong", 0.0)
         parts = {
             "td": td,
-            "conservative": conservative,
+            "gap": (soft_maximum(q_others) - q_data).mean(),
             "q_data": q_data.mean(),
-            "q_policy": q_policy.mean(),
-            "q_random": q_uniform.mean(),
+            "q_policy": q_others[..., uniform:].mean(),
+            "q_random": q_others[..., :uniform].mean(),
         }
         return {"loss": loss} | parts | wrong
 
 
-def soft_maximum(q_uniform: Tensor, q_policy: Tensor) -> Tensor:
+def soft_maximum(q: Tensor) -> Tensor:
     """log of the mean of exp(Q) over the chunks proposed at a state (E, B, .). Shape (E, B).
 
     The importance weights of 2006.04779 app. F need the policy's density, which a flow does not give
     cheaply; without them this is the same soft maximum over a proposal of part uniform, part policy chunks.
     """
-    q = torch.cat([q_uniform, q_policy], dim=-1)
     return torch.logsumexp(q, dim=-1) - math.log(q.shape[-1])
+
+
+def conservatism(head: Head, raw_data: Tensor, raw_others: Tensor, weights: Tensor) -> Tensor:
+    """The gradient of soft_maximum(Q of others) - Q of data, for either head.
+
+    weights (E, B, .): derivatives of the soft maximum by what it is taken over. A linear term in Q, as
+    published, has no meaning for a histogram: how far it moves the mean depends on how wide the histogram
+    happens to be, and Q is no lower bound any more. Pulling by steps keeps CQL's fixed point (`Head.pull`).
+    """
+    pushed = (weights.detach() * head.pull(raw_others, -1)).sum(-1)
+    return (pushed + head.pull(raw_data, 1)).mean()
