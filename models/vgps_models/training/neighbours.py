@@ -1,12 +1,25 @@
-"""How much of this machine others used while something was timed: a busy machine explains a slow figure."""
+"""What a figure was measured on, and how much of it others used meanwhile: a busy machine explains a slow figure."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
+from typing import Any
+
+import torch
 
 STAT = Path("/proc/stat")
+
+
+def machine() -> dict[str, Any]:
+    """What decides the speed of a CPU here: its cores, and whether it multiplies bfloat16 itself."""
+    return {
+        "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": torch.cpu._is_avx512_bf16_supported(),
+        "torch": torch.__version__,
+    }
 
 
 class Neighbours:

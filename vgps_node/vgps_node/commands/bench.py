@@ -1,4 +1,4 @@
-"""vgps bench score|train"""
+"""vgps bench score|train|listen"""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from vgps_node.cli import choose
 
 T = TypeVar("T")
 PARTS = {
-    "score": ("bench", "ScoreBench", "bench_score"),
-    "train": ("bench_train", "TrainBench", "bench_train"),
+    "score": ("vgps_models.training.bench", "ScoreBench", "bench_score"),
+    "train": ("vgps_models.training.bench_train", "TrainBench", "bench_train"),
+    "listen": ("vgps_node.listening", "ListenBench", "bench_listen"),
 }
 
 
@@ -27,19 +28,25 @@ class BenchCommand(Generic[T]):
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
-    """Measure this machine.
+    """Measure this machine, or how well a critic listens.
 
     Examples:
         vgps bench score --json runs/bench-score.json    scoring K chunks, encoder included
         vgps bench score --config resnet34 --threads 2 --json runs/bench-resnet34.json    the published critic
         vgps bench train --json runs/bench-train.json    one training step of the published critic
+        vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?
     """
     part, rest = choose("bench", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
     module, config_name, bench_name = PARTS[part]
-    made = importlib.import_module(f"vgps_models.training.{module}")
+    made = importlib.import_module(module)
+    from vgps_models.training import provenance
+    from vgps_models.training.neighbours import machine
+
     kind = getattr(made, config_name)
     command = tyro.cli(BenchCommand[kind], args=rest, prog=f"{prog} {part}", description=kind.__doc__)
-    text = json_module.dumps(getattr(made, bench_name)(command.settings), indent=2)
+    numbers = getattr(made, bench_name)(command.settings)
+    numbers |= {"machine": machine(), "command": provenance.command(), "git": provenance.git_revision()}
+    text = json_module.dumps(numbers, indent=2)
     if command.json is not None:
         command.json.parent.mkdir(parents=True, exist_ok=True)
         command.json.write_text(text + "\n")
