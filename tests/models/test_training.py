@@ -19,7 +19,7 @@ from vgps_models.errors import DataError
 from vgps_models.spaces import Normaliser
 from vgps_models.training import frames as frames_module
 from vgps_models.training import loop
-from vgps_models.training.critic import CriticTraining, ranking, train_critic
+from vgps_models.training.critic import CriticTraining, train_critic
 from vgps_models.training.encoder import EncoderTraining, train_encoder
 from vgps_models.training.frames import chunks
 from vgps_models.training.policy import PolicyTraining, train_policy
@@ -29,7 +29,16 @@ from vgps_models.training.scenes import SceneSet
 @pytest.fixture(scope="module")
 def trainings(scenes, small_encoder, encoder_file, policy_file, episodes, cache):
     """name -> (train, config) of every trainer, for a few steps."""
-    return {
+    critic = CriticTraining(
+        data=episodes, policy=str(policy_file), cache=cache, samples=4, steps=6, batch=16, wrong_batch=8,
+        threads=1, save_every=2, model=CriticConfig(width=32, words=8),
+    )  # fmt: skip
+    others = [("cql", "scalar"), ("iql", "scalar"), ("ota", "scalar"), ("calql", "hl_gauss"), ("iql", "hl_gauss")]
+    critics = {
+        f"{name}-{head}": (train_critic, replace(critic, algorithm=name, model=replace(critic.model, head=head)))
+        for name, head in others
+    }
+    return critics | {
         "encoder": (
             train_encoder,
             EncoderTraining(data=scenes, steps=6, batch=16, threads=1, save_every=2, model=small_encoder),
@@ -41,17 +50,23 @@ def trainings(scenes, small_encoder, encoder_file, policy_file, episodes, cache)
                 feature_noise=0.1, model={"width": 32, "depth": 2, "words": 8},
             ),
         ),
-        "critic": (
-            train_critic,
-            CriticTraining(
-                data=episodes, policy=str(policy_file), cache=cache, samples=4, steps=6, batch=16, wrong_batch=8,
-                threads=1, save_every=2, model=CriticConfig(width=32, words=8),
-            ),
-        ),
+        "critic": (train_critic, critic),
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["encoder", "policy", "critic"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "encoder",
+        "policy",
+        "critic",
+        "cql-scalar",
+        "iql-scalar",
+        "ota-scalar",
+        "calql-hl_gauss",
+        "iql-hl_gauss",
+    ],
+)
 def test_a_resumed_training_ends_with_the_same_weights(trainings, name, tmp_path):
     train, config = trainings[name]
     whole = train(replace(config, out=tmp_path / "whole.safetensors"))
@@ -135,12 +150,6 @@ def test_an_epoch_shows_every_row_once(batch, count, seed):
 def test_the_rate_warms_up_and_comes_down():
     rates = [loop.cosine(s, 1000) for s in range(1000)]
     assert np.argmax(rates) in (99, 100) and rates[-1] < 0.02 and min(rates) > 0
-
-
-def test_ranking_is_the_probability_of_the_right_order():
-    assert ranking(np.array([3.0, 2.0, 1.0]), np.array([True, True, False])) == 1.0
-    assert ranking(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
-    assert ranking(np.array([1.0, 2.0]), np.array([True, True])) == 0.5
 
 
 def test_scenes_are_read_as_they_were_written(scenes):
