@@ -74,4 +74,6 @@ def test_a_step_encodes_each_observation_once_and_scores_thirteen_chunks(weight,
     told = bench_train._measure(bench_train._Way(training, steps=2))
     assert told["encoded_rows"] == {"with_gradients": rows, "without": 8}
     assert told["scored_chunks"] == 13  # the data's, 4 uniform, 4 of the policy at s and 4 at s'
+    shares = list(told["operations"].values())
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1.001
     assert 0 < told["step_s"]["min"] <= told["step_s"]["p50"] and 0 < told["peak_rss_gb"] < 100

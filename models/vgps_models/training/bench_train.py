@@ -51,7 +51,8 @@ def bench_train(config: TrainBench = TrainBench()) -> dict[str, Any]:
 
     "as_published": the loss of V-GPS. "with_wrong_instructions": as `vgps train pixels` does it, with the
     loss on wrong instructions. Each in a process of its own, for its peak of resident memory.
-    encoded_rows: images through the encoder in a step, with and without gradients.
+    encoded_rows: images through the encoder in a step, with and without gradients. operations: the largest
+    parts of a step's time, by the profiler.
     "variants": the step as published, run in other ways.
     """
     published = PixelTraining(
@@ -105,6 +106,7 @@ def _measure(way: _Way) -> dict[str, Any]:
         "peak_rss_gb": _peak_gb(),
         "rss_before_gb": before,
         "busy_elsewhere_cores": neighbours.cores(),
+        "operations": _operations(lambda: trainer.step(way.steps + 1)),
         "encoded_rows": rows,
         "scored_chunks": 1 + trainer.needs.uniform + trainer.needs.policy + way.training.calql.policy_chunks,
     }
@@ -139,6 +141,15 @@ def made_up_trainer(config: PixelTraining) -> PixelTrainer:
     samples = random.uniform(-1, 1, (FRAMES, config.samples, spec.horizon * 7)).astype(np.float32)
     normaliser = Normaliser(tuple(spec.low.tolist()), tuple(spec.high.tolist()))
     return PixelTrainer(config, frames, images, samples, normaliser)
+
+
+def _operations(call: Callable[[], Any], largest: int = 8) -> dict[str, float]:
+    """Share of the time of every operation of torch, the largest first."""
+    with torch.profiler.profile() as told:
+        call()
+    own = {event.key: event.self_cpu_time_total for event in told.key_averages()}
+    total = sum(own.values())
+    return {name: round(own[name] / total, 3) for name in sorted(own, key=lambda n: -own[n])[:largest]}
 
 
 def _counter(rows: dict[str, int], name: str) -> Callable[..., None]:
