@@ -1,38 +1,75 @@
-"""The CVAE: its KL is torch's, and what varies comes back when z is drawn from the prior."""
+"""The CVAE: prior and KL are torch's, and what varies comes back when z is drawn from the prior."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import distributions as D
+from torch import nn
 
-from vgps_models.policies.cvae import CVAEConfig, CVAENet, kl_divergence
-
-
-def test_the_kl_is_torchs():
-    generator = torch.Generator().manual_seed(0)
-    mean, log_std, other_mean, other_log_std = torch.randn(4, 6, 3, generator=generator)
-    expected = D.kl_divergence(D.Normal(mean, log_std.exp()), D.Normal(other_mean, other_log_std.exp())).sum(-1)
-    assert torch.allclose(kl_divergence(mean, log_std, other_mean, other_log_std), expected, rtol=1e-4)
-    assert torch.allclose(kl_divergence(mean, log_std, mean, log_std), torch.zeros(6), atol=1e-6)
+from vgps_models.policies.cvae import CVAEConfig, CVAENet, Gaussian
 
 
-def test_the_loss_is_l1_and_beta_times_the_kl_by_hand():
-    """A decoder that says .25, a posterior N(1, 1) and a prior N(0, 1) in each of 4 numbers: KL = 4 x 1/2."""
-    net = CVAENet(CVAEConfig(features=2, chunk=3, width=8, words=4, latent=4))
-    for part, says in ((net.encoder, [1.0] * 4 + [0.0] * 4), (net.prior, [0.0] * 8), (net.decoder, [0.25] * 3)):
-        weight, bias = list(part.parameters())[-2:]
-        weight.data.zero_()
-        bias.data.copy_(torch.tensor(says))
-    loss = net.requires_grad_(False).loss(
-        torch.full((5, 3), -0.5), torch.zeros(5, 2), torch.zeros(5, 384), torch.Generator()
-    )
-    assert float(loss) == pytest.approx(0.75 + net.config.beta * 2, rel=1e-5)
-
-
-def test_a_spread_that_differs_from_moment_to_moment_comes_back():
-    """The feature tells how far chunks spread; samples from the learned prior must spread as far."""
+@pytest.fixture
+def net() -> CVAENet:
     torch.manual_seed(0)
+    config = CVAEConfig(features=2, chunk=3, width=8, words=4, latent=4, modes=3)
+    return CVAENet(config).eval().requires_grad_(False)
+
+
+def says(part: nn.Sequential, numbers: list[float]) -> None:
+    """Make a network answer these whatever it is asked."""
+    weight, bias = list(part.parameters())[-2:]
+    weight.data.zero_()
+    bias.data.copy_(torch.tensor(numbers))
+
+
+def test_the_prior_is_torchs_mixture(net):
+    says(net.prior, torch.randn(3 * 9, generator=torch.Generator().manual_seed(1)).tolist())
+    z, context = torch.randn(5, 4), torch.zeros(5, 8)
+    log_weight, modes = net.mixture(context)
+    reference = D.MixtureSameFamily(
+        D.Categorical(logits=log_weight), D.Independent(D.Normal(modes.mean, modes.log_std.exp()), 1)
+    )
+    assert torch.allclose(net.log_prior(z, context), reference.log_prob(z), atol=1e-4)
+
+
+def test_the_kl_of_the_loss_is_torchs_on_average():
+    """z ~ q, as in the loss: the mean of log q - log p is the closed form."""
+    generator = torch.Generator().manual_seed(0)
+    q, p = (Gaussian(*(0.5 * torch.randn(2, 3, generator=generator))) for _ in range(2))
+    z = q.mean + q.log_std.exp() * torch.randn(100_000, 3, generator=generator)
+    expected = D.kl_divergence(D.Normal(q.mean, q.log_std.exp()), D.Normal(p.mean, p.log_std.exp())).sum(-1)
+    assert float((q.log_prob(z) - p.log_prob(z)).mean()) == pytest.approx(float(expected), rel=0.02)
+
+
+def test_the_loss_by_hand(net):
+    """.25 made of -.5 is an error of .75 - .1 / 2; q = N(1, 1) and p = N(0, 1) in 4 numbers have a KL of 4 x 1/2."""
+    says(net.encoder, [1.0] * 4 + [0.0] * 4)
+    says(net.prior, [0.0] * 27)
+    says(net.decoder, [0.25] * 3)
+    many = 50_000
+    chunk, features, sentence = torch.full((many, 3), -0.5), torch.zeros(many, 2), torch.zeros(many, 384)
+    loss = net.loss(chunk, features, sentence, torch.Generator().manual_seed(0))
+    assert (float(loss) - 0.70) / net.config.beta == pytest.approx(2, rel=0.02)
+
+
+def test_z_is_drawn_from_the_mode_that_the_first_number_chooses(net):
+    """Modes of equal weight at -1, 0 and 1 with next to no spread, and a decoder that tells them apart."""
+    says(net.prior, [0.0, *[-1.0] * 4, *[-6.0] * 4, 0.0, *[0.0] * 4, *[-6.0] * 4, 0.0, *[1.0] * 4, *[-6.0] * 4])
+    noise = torch.zeros(1, 3, 5)
+    noise[0, :, 0] = torch.tensor([-2.0, 0.0, 2.0])
+    made, _ = net.draw(noise, torch.zeros(1, 2), torch.zeros(1, 384))
+    context = nn.functional.silu(net.context(torch.zeros(1, 2), torch.zeros(1, 384)))
+    for k, z in enumerate((-1.0, 0.0, 1.0)):
+        expected = net.decoder(torch.cat([context, torch.full((1, 4), z)], dim=-1))[0]
+        assert torch.allclose(made[0, k], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_number_gets_its_spread_back_as_it_differs_from_moment_to_moment(seed):
+    """The feature tells how far chunks spread; samples from the learned prior must spread as far in every number."""
+    torch.manual_seed(seed)
     net = CVAENet(CVAEConfig(features=1, chunk=3, width=64, words=4, depth=2))
     optimiser = torch.optim.AdamW(net.parameters(), 3e-3)
     generator = torch.Generator().manual_seed(1)
@@ -46,6 +83,6 @@ def test_a_spread_that_differs_from_moment_to_moment_comes_back():
         loss.backward()
         optimiser.step()
     asked = torch.tensor([[0.3], [0.9]])
-    made, log_prob = net.draw(torch.randn(2, 500, 16, generator=generator), asked, torch.zeros(2, 384))
+    made, log_prob = net.draw(torch.randn(2, 500, 17, generator=generator), asked, torch.zeros(2, 384))
     assert torch.allclose(made.std(1), 0.4 * asked.expand(2, 3), rtol=0.35)
     assert log_prob is None
