@@ -22,11 +22,13 @@ from vgps_models.critics.ota import OTAConfig
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import split_episodes, succeeded, success_frames, transitions
 from vgps_models.errors import DataError, SpecError
+from vgps_models.perception.language import Language
 from vgps_models.spaces import ACTION_NAMES, GRIPPER, Normaliser
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.critic_measures import calibration, ranking
 from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
 from vgps_models.training.sample_cache import policy_samples
+from vgps_models.training.wording import Wording
 
 Bools = NDArray[np.bool_]
 
@@ -46,6 +48,7 @@ class CriticTraining:
     success_only: bool = False  # train on the successful episodes alone (an ablation)
     steps: int = 6000  # updates
     batch: int = 256  # transitions an update
+    rephrase: bool = True  # say each instruction in other words, anew for every transition
     wrong_batch: int = 64  # wrong-instruction transitions an update
     rate: float = 3e-4  # peak learning rate, AdamW, cosine
     decay: float = 1e-4  # weight decay
@@ -88,6 +91,7 @@ class Trainer:
         self.features = torch.from_numpy(frames.features)
         self.wrong_features = torch.from_numpy(frames.wrong_features)
         self.sentences = torch.from_numpy(frames.sentences)
+        self.wording = Wording(columns.instructions, Language())
         self.chunks = torch.from_numpy(chunks(columns, frames.spec, normaliser)[:, :width])
         self.samples = torch.from_numpy(samples[..., :width])
         self.chunk_end = _Outcome(made.reward, made.discount, made.following)
@@ -121,7 +125,7 @@ class Trainer:
         some = torch.from_numpy(random.permuted(np.tile(np.arange(self.samples.shape[1]), (2, 1)), axis=1))
         return Batch(
             features=self.features[rows],
-            sentence=self.sentences[columns.instruction[rows]],
+            sentence=self._told(columns.instruction[rows], random),
             chunk=self.chunks[rows],
             reward=self.chunk_end.reward[rows],
             discount=self.chunk_end.discount[rows],
@@ -134,9 +138,13 @@ class Trainer:
             option_discount=self.option_end.discount[optional],
             option_features=self.features[self.option_end.following[optional]],
             wrong_features=self.wrong_features[wrong],
-            wrong_sentence=self.sentences[self.frames.wrong_instruction[wrong]],
+            wrong_sentence=self._told(self.frames.wrong_instruction[wrong], random),
             wrong_chunk=self.chunks[wrong],
         )
+
+    def _told(self, instruction: NDArray[np.int64], random: np.random.Generator) -> Tensor:
+        """Sentences (B, 384) for the recorded instructions (B,)."""
+        return self.wording.draw(instruction, random) if self.config.rephrase else self.sentences[instruction]
 
     def step(self, step: int) -> dict[str, Tensor]:
         config = self.config
