@@ -7,10 +7,11 @@ from multiprocessing.reduction import ForkingPickler
 import numpy as np
 import pytest
 
-from vgps_models.errors import UnknownNameError
+from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.perception.phrases import GROUPS, same_meaning
 from vgps_models.selection import Selection
 from vgps_models.spaces import Decision, Observation
-from vgps_node.commands.evaluation import EvalConfig
+from vgps_node.commands.evaluation import EvalConfig, evaluate
 from vgps_node.conditions import Steered
 from vgps_node.wording import Worded, in_words, reword
 from vgps_sim.tasks import TASKS
@@ -65,12 +66,35 @@ def test_unknown_words_list_the_valid_ones() -> None:
 SMALL = {"silver", "metal", "orange", "root", "round", "wicker", "purple", "over", "lying", "inside", "above", "onto"}
 
 
+def vocabulary() -> set[str]:
+    """Every word that training may hear: of recorded sentences, and of all that they are replaced by."""
+    groups = [same_meaning(task.instruction) for task in TASKS.values()]
+    made_of = [(*g.templates, *g.objects, *g.targets, *g.links) for g in GROUPS]
+    return {word for sentences in (*groups, *made_of) for sentence in sentences for word in sentence.split()}
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_training_may_say_a_task_as_it_is_recorded_and_in_many_other_words(task) -> None:
+    recorded = (task.instruction, *task.paraphrases)
+    heard = same_meaning(task.instruction)
+    assert heard[: len(recorded)] == recorded and len(heard) > 200
+    assert not set(heard) & set(task.unseen)
+
+
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 def test_unseen_sentences_have_a_verb_and_a_noun_that_no_training_sentence_has(task) -> None:
-    trained = [s for t in TASKS.values() for s in (t.instruction, *t.paraphrases)]
-    vocabulary = {word for s in trained for word in s.split()}
+    known = vocabulary()
     assert 3 <= len(task.unseen) <= 5
     for sentence in task.unseen:
         verb, *rest = sentence.split()
-        assert verb not in vocabulary, sentence
-        assert set(rest) - vocabulary - SMALL, sentence
+        assert verb not in known, sentence
+        assert set(rest) - known - SMALL, sentence
+
+
+def test_an_oracle_may_hear_other_words_and_neither_goes_over_ros() -> None:
+    (side,) = EvalConfig(sides=("oracle:unseen",), k=3).conditions()
+    assert side.name == "oracle:unseen" and side.settings["k"] == 3
+    assert (side.settings["oracle"], side.settings["wording"]) == ("expert", "unseen")
+    for name, says in (("oracle", "simulator"), ("guided:unseen", "paraphrases")):
+        with pytest.raises(VgpsError, match=says):
+            evaluate(EvalConfig(sides=("bare", name), ros=True), command="")
