@@ -159,7 +159,8 @@ class Decision:
     mean, std: the critic's scores over its heads, NaN for a candidate that was dropped; empty when nothing was
         scored. Shape (K,).
     chosen: index of the chunk among the candidates; -1 when it is none of them.
-    abstained: the critic could not be trusted, so the chunk is the policy's first sample.
+    doubt: how far the critic's heads disagree about what was chosen [score]; 0 when nothing was scored.
+    abstained: the doubt was too large, so the chunk is the policy's first sample.
     dropped: candidates that held NaN or infinity.
     ms: wall-clock milliseconds by part ("policy", "value", "encode").
     """
@@ -170,6 +171,7 @@ class Decision:
     std: Array = field(default_factory=lambda: np.zeros(0))
     chosen: int = 0
     ms: Mapping[str, float] = field(default_factory=dict)
+    doubt: float = 0.0
     abstained: bool = False
     dropped: int = 0
 

@@ -68,6 +68,7 @@ class Steering:
             mean=choice.mean,
             std=choice.std,
             chosen=choice.chosen,
+            doubt=choice.doubt,
             abstained=choice.abstained,
             dropped=choice.dropped,
             ms={

@@ -59,6 +59,7 @@ def page(evaluation: Evaluation, folder: Path, videos: Sequence[Video] = (), *, 
         scale=_scale(evaluation),
         latency=_latency(evaluation),
         settings=_settings(evaluation),
+        remarks=_remarks(evaluation),
         videos=_videos(videos, folder),
     )
 
@@ -136,6 +137,22 @@ def _latency(evaluation: Evaluation) -> list[dict[str, Any]]:
         rows.append({"name": condition.name, "colour": f"c{i % 6}", "parts": parts})
     kept = [label for label in PARTS.values() if any(row["parts"][label] for row in rows)]
     return [row | {"parts": {label: row["parts"][label] for label in kept}} for row in rows]
+
+
+def _remarks(evaluation: Evaluation) -> list[str]:
+    """Where a side did not do what it is named after."""
+    remarks = []
+    for condition in evaluation.conditions:
+        let_go, episodes, dropped = evaluation.abstentions(condition.name)
+        n, decisions = evaluation.counts(condition.name)[1], sum(len(e.records) for e in evaluation.of(condition.name))
+        if let_go:
+            remarks.append(
+                f"{condition.name}: the critic was in doubt in {let_go} of {decisions} decisions, in {episodes} of "
+                f"{n} episodes; there the policy's own sample was executed"
+            )
+        if dropped:
+            remarks.append(f"{condition.name}: {dropped} candidates held NaN or infinity and were dropped")
+    return remarks
 
 
 def _settings(evaluation: Evaluation) -> dict[str, list[str]]:

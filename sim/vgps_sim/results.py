@@ -76,7 +76,8 @@ class StepRecord:
     chosen: index of the chunk among the candidates; -1 when it is none of them.
     mean, std: the critic's scores; empty when nothing was scored. Length K.
     reach: tool displacement each candidate asks for over its whole chunk, base frame [m]. K x 3.
-    abstained: the critic did not choose and the policy's first sample was executed.
+    doubt: how far the critic's heads disagree about what was chosen [score]; 0 when nothing was scored.
+    abstained: the doubt was too large, so the policy's first sample was executed.
     dropped: candidates that held NaN or infinity; they are not among the K.
     """
 
@@ -86,6 +87,7 @@ class StepRecord:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     reach: tuple[tuple[float, float, float], ...] = ()
+    doubt: float = 0.0
     abstained: bool = False
     dropped: int = 0
 
@@ -102,6 +104,7 @@ class StepRecord:
             mean=tuple(np.round(decision.mean[kept], 5).tolist()),
             std=tuple(np.round(decision.std[kept], 5).tolist()),
             reach=tuple((x, y, z) for x, y, z in np.round(reach, 4).tolist()),
+            doubt=round(float(decision.doubt), 5),
             abstained=bool(decision.abstained),
             dropped=int(decision.dropped),
         )
@@ -140,6 +143,7 @@ class EpisodeResult:
                 mean=tuple(r["mean"]),
                 std=tuple(r["std"]),
                 reach=tuple((x, y, z) for x, y, z in r["reach"]),
+                doubt=r.get("doubt", 0.0),
                 abstained=r.get("abstained", False),
                 dropped=r.get("dropped", 0),
             )
@@ -203,6 +207,12 @@ class Evaluation:
         times = [r.ms[part] for e in self.of(condition) for r in e.records if part in r.ms]
         return percentile(times, 50), percentile(times, 99)
 
+    def abstentions(self, condition: str) -> tuple[int, int, int]:
+        """Decisions in which guidance let go, episodes with one of them, and candidates dropped as broken."""
+        episodes = self.of(condition)
+        let_go = [sum(r.abstained for r in e.records) for e in episodes]
+        return sum(let_go), sum(n > 0 for n in let_go), sum(r.dropped for e in episodes for r in e.records)
+
     def pair(self, treatment: str, baseline: str) -> Pair:
         """Compare two conditions on the seeds that both have played."""
         a, b = self.outcomes[treatment], self.outcomes[baseline]
@@ -228,6 +238,7 @@ class Evaluation:
                 s, m = self.counts(name, task)
                 tasks[task] = {"rate": s / max(m, 1), "episodes": m, "successes": s, "ci95": list(wilson(s, m))}
             latency = {part: self.latency(name, part) for part in LATENCY_PARTS}
+            let_go, let_go_episodes, dropped = self.abstentions(name)
             conditions[name] = {
                 "successes": successes,
                 "episodes": n,
@@ -235,6 +246,8 @@ class Evaluation:
                 "ci95": list(wilson(successes, n)),
                 "tasks": tasks,
                 "latency_ms": {part: {"p50": p50, "p99": p99} for part, (p50, p99) in latency.items()},
+                "abstained": {"decisions": let_go, "episodes": let_go_episodes},
+                "dropped": dropped,
                 "settings": dict(condition.settings),
             }
         pairs = {}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import pytest
 
 from vgps_models import checkpoint
-from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.errors import SpecError, UnknownNameError, VgpsError
 from vgps_models.selection import Selection, SelectionError
+from vgps_models.selection.trust import Trust
 from vgps_models.steering import Steering
+from vgps_node.commands.evaluation import EvalConfig
 from vgps_node.conditions import Steered
 
 SIDE = Steered("policy", "critic", 10, Selection("softmax", beta=0.5))
@@ -53,3 +56,27 @@ def test_a_critic_of_another_action_is_refused_by_field(tmp_path: Path, field: s
     copy.with_suffix(".json").write_text(json.dumps(card))
     with pytest.raises(SpecError, match=next(iter(change))):
         Steered("policy", str(copy), 10, Selection()).condition("guided")
+
+
+def test_a_threshold_of_trust_belongs_to_its_critic(tmp_path: Path) -> None:
+    hashes = [checkpoint.read_card(name).weights_sha256 for name in ("policy", "critic")]
+    file = tmp_path / "trust.json"
+    Trust(1.5, 0.1, hashes[0], hashes[1], 10, SIDE.selection, (1.5,), (1.0, 1.0, 1.0)).save(file)
+    assert SIDE.trusting(file).selection == replace(SIDE.selection, abstain=1.5)
+    assert SIDE.trusting(file).settings()["abstain"] == 1.5
+    with pytest.raises(SelectionError, match="policy"):
+        replace(SIDE, policy="policy_success_only").trusting(file)
+    with pytest.raises(SelectionError, match="k: 10 != 5"):
+        replace(SIDE, k=5).trusting(file)
+
+
+def test_sides_of_an_evaluation() -> None:
+    sides = {c.name: c.settings for c in EvalConfig(sides=("bare", "guided", "random", "worst")).conditions()}
+    assert [sides[name]["rule"] for name in sides] == ["first", Selection().rule, "random", "worst"]
+    assert "domain" not in sides["bare"]
+    knocked = EvalConfig(sides=("bare",), domain="knocked").conditions()[0]
+    assert knocked.settings == {**sides["bare"], "domain": "knocked"}
+    with pytest.raises(VgpsError, match="--trust"):
+        EvalConfig(sides=("abstaining",)).conditions()
+    with pytest.raises(VgpsError, match="needs a critic"):
+        EvalConfig(critic="none").conditions()

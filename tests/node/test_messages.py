@@ -48,7 +48,7 @@ def test_candidates_and_chunks(moment: Moment, data: st.DataObject, k: int) -> N
 @given(moment=moments, data=st.data(), k=st.integers(0, 5))
 def test_scores(moment: Moment, data: st.DataObject, k: int) -> None:
     mean, std = (data.draw(hnp.arrays(np.float64, k, elements=numbers)) for _ in range(2))
-    scores = Scores(moment, "argmax", mean, std, k - 1, True, 3, 1.5, 2.5, 3.5)
+    scores = Scores(moment, "argmax", mean, std, k - 1, 0.5, True, 3, 1.5, 2.5, 3.5)
     back = messages.scores_from_msg(wire(messages.scores_to_msg(scores)))
     np.testing.assert_array_equal(back.mean, mean)
     np.testing.assert_array_equal(back.std, std)

@@ -66,7 +66,7 @@ def assert_same(ros: EpisodeResult, here: EpisodeResult) -> None:
     for part in ("chosen", "abstained", "dropped"):
         assert [getattr(r, part) for r in ros.records] == [getattr(r, part) for r in here.records]
     for mine, theirs in zip(ros.records, here.records, strict=True):
-        np.testing.assert_allclose(mine.mean, theirs.mean, rtol=0, atol=2e-5)
+        np.testing.assert_allclose([*mine.mean, mine.doubt], [*theirs.mean, theirs.doubt], rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("seed", range(24))

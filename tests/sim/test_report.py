@@ -13,7 +13,7 @@ from made import evaluation
 
 from vgps_sim import report
 from vgps_sim.findings import find
-from vgps_sim.results import Condition, Evaluation
+from vgps_sim.results import Condition, Evaluation, StepRecord
 from vgps_sim.video import Video
 
 
@@ -119,3 +119,12 @@ def test_what_users_typed_is_escaped(tmp_path: Path) -> None:
 def test_an_evaluation_that_ended_early_says_why(tmp_path: Path) -> None:
     html = report.page(replace(evaluation(CASES["unclear"]), stopped="value_node died"), tmp_path)
     assert "Ended early" in html and "value_node died" in html
+
+
+def test_where_guidance_let_go_and_what_was_broken_is_said(tmp_path: Path) -> None:
+    made = evaluation(CASES["unclear"])
+    records = (StepRecord(0, {}, abstained=True), StepRecord(2, {}, dropped=3))
+    odd = [replace(r, records=records if (r.condition, r.seed % 2) == ("guided", 1) else ()) for r in made.results]
+    text = Page(report.page(replace(made, results=tuple(odd)), tmp_path)).text
+    assert "guided: the critic was in doubt in 2 of 4 decisions, in 2 of 4 episodes" in text
+    assert "guided: 6 candidates held NaN" in text and "bare: the critic" not in text

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import evaluation
 
+from vgps_models.spaces import Decision
 from vgps_sim.results import Condition, EpisodeResult, EvaluationError, Job, StepRecord, paired_seeds
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -85,3 +86,33 @@ def test_pairs_are_compared_only_where_both_sides_played() -> None:
     made = evaluation({"bare": [0, 0, 1, 1], "guided": [1, 1]})
     assert made.pair("guided", "bare").n == 2
     assert made.pair("guided", "bare").difference == 1.0
+
+
+@given(st.lists(st.one_of(st.just(np.nan), st.floats(-50, 0)), min_size=1, max_size=8), st.integers(0, 7))
+def test_what_is_kept_of_a_decision_is_finite_and_names_the_same_chunk(means: list[float], chosen: int) -> None:
+    mean, k = np.array(means), len(means)
+    candidates = np.random.default_rng(k).uniform(-0.02, 0.02, (k, 4, 7))
+    candidates[np.isnan(mean)] = np.nan
+    chosen = min(chosen, k - 1)
+    chunk = np.zeros((4, 7)) if np.isnan(mean[chosen]) else candidates[chosen]
+    dropped = int(np.isnan(mean).sum())
+    decision = Decision(chunk, candidates, mean, abs(mean), chosen, {"policy": 1.0}, 2.5, True, dropped)
+    record = StepRecord.of(decision, step=4)
+    assert len(record.mean) == len(record.std) == len(record.reach) == k - dropped
+    assert np.isfinite(record.mean).all() and np.isfinite(record.reach).all()
+    if np.isnan(mean[chosen]):
+        assert record.chosen == -1
+    else:
+        assert np.allclose(record.reach[record.chosen], candidates[chosen, :, :3].sum(axis=0), atol=1e-4)
+    assert (record.step, record.doubt, record.abstained, record.dropped) == (4, 2.5, True, dropped)
+    json.dumps(vars(record), allow_nan=False)
+
+
+def test_where_guidance_let_go_is_counted() -> None:
+    made = evaluation({"bare": [0, 1], "guided": [1, 1]})
+    steps = (StepRecord(0, {}, abstained=True), StepRecord(2, {}, abstained=True, dropped=3), StepRecord(4, {}))
+    results = [replace(r, records=steps if (r.condition, r.seed % 2) == ("guided", 0) else ()) for r in made.results]
+    made = replace(made, results=tuple(results))
+    assert made.abstentions("guided") == (2, 1, 3) and made.abstentions("bare") == (0, 0, 0)
+    guided = made.to_json()["conditions"]["guided"]
+    assert guided["abstained"] == {"decisions": 2, "episodes": 1} and guided["dropped"] == 3

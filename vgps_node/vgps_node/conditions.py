@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from vgps_models.selection import Selection
@@ -24,6 +25,14 @@ class Steered:
         from vgps_models.steering import Steering
 
         return Steering.from_checkpoints(self.policy, self.critic, k=self.k, selection=self.selection)
+
+    def trusting(self, trust: Path) -> Steered:
+        """The same, abstaining above the threshold of a file of `vgps train trust` that was made for it."""
+        from vgps_models.checkpoint import read_card
+        from vgps_models.selection.trust import Trust
+
+        policy, critic = (read_card(name).weights_sha256 for name in (self.policy, str(self.critic)))
+        return replace(self, selection=Trust.load(trust).selection_for(policy, critic, self.k, self.selection))
 
     def settings(self) -> dict[str, Any]:
         """What decides the outcome, with the checkpoints by the hash of their weights."""

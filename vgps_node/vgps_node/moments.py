@@ -82,6 +82,7 @@ class Scores:
     mean: Array
     std: Array
     chosen: int
+    doubt: float
     abstained: bool
     dropped: int
     encode_ms: float

@@ -83,6 +83,7 @@ class Ranker:
             mean=choice.mean,
             std=choice.std,
             chosen=choice.chosen,
+            doubt=choice.doubt,
             abstained=choice.abstained,
             dropped=choice.dropped,
             encode_ms=encode_ms,

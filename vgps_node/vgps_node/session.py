@@ -315,6 +315,7 @@ def _record(candidates: Candidates, scores: Scores, chunk: Chunk, loop_ms: float
         std=scores.std,
         chosen=scores.chosen,
         ms=ms | ({"loop": loop_ms} if loop_ms >= 0 else {}),
+        doubt=scores.doubt,
         abstained=scores.abstained,
         dropped=scores.dropped,
     )

@@ -55,7 +55,7 @@ class Choice:
     chosen: its index among the proposed candidates; -1 when it is none of them.
     dropped: candidates that hold NaN or infinity.
     mean, std: scores of the candidates, NaN for one that was dropped; empty for a rule that needs none. Shape (K,).
-    doubt: spread over the heads of what the rule chose [score]; NaN when nothing was scored.
+    doubt: spread over the heads of what was chosen, before abstaining [score]; 0 when nothing was scored.
     abstained: the doubt was too large, so the chunk is the policy's first.
     """
 
@@ -64,7 +64,7 @@ class Choice:
     dropped: int
     mean: Array = field(default_factory=lambda: np.zeros(0))
     std: Array = field(default_factory=lambda: np.zeros(0))
-    doubt: float = np.nan
+    doubt: float = 0.0
     abstained: bool = False
 
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from vgps_sim.results import Evaluation
 
 DEFAULTS = GraphOptions()
-SIDES = ("bare", "guided", "random", "worst", "filtered", "oracle")
-UNSCORED = ("random", "oracle")  # sides of K candidates that need no critic
+SIDES = ("bare", "guided", "abstaining", "random", "worst", "filtered", "oracle")
 TASKS = ("put_spoon_on_towel", "put_carrot_on_plate", "stack_green_block_on_yellow_block", "put_eggplant_in_basket")
 
 
@@ -44,8 +43,9 @@ class EvalConfig:
     critic: str = DEFAULTS.critic  # checkpoint, or "none" to evaluate without one
     k: int = DEFAULTS.k  # chunks to choose from on the guided sides
     selection: tyro.conf.OmitArgPrefixes[Choosing] = field(default_factory=Choosing)  # how one is chosen
-    # Of bare, guided, random, worst, filtered, oracle; the first is the baseline. With ":seen" or ":unseen" the task
-    # is told in a paraphrase that training has or has not heard.
+    trust: Path | None = None  # file of `vgps train trust`, for the side "abstaining"
+    # Of bare, guided, abstaining, random, worst, filtered, oracle; the first is the baseline. With ":seen" or ":unseen"
+    # the task is told in a paraphrase that training has or has not heard.
     sides: tuple[str, ...] = ("bare", "guided")
     filtered: str = "policy_success_only"  # checkpoint of the side "filtered": cloned from successes alone
     tasks: tuple[str, ...] = TASKS
@@ -66,24 +66,30 @@ class EvalConfig:
         """The sides, each refused when its checkpoints do not fit."""
         from vgps_sim.oracle import foreseen
 
-        critic = None if self.critic == "none" else self.critic
-        choices = {"guided": self.selection, "random": Selection("random"), "worst": Selection("worst")}
-        choices["oracle"] = Selection("first")  # of what is tried out, the policy's own first chunk comes first
         sides: list[Condition] = []
         for spoken in self.sides:
             name, _, wording = spoken.partition(":")
-            if name not in SIDES:
-                raise UnknownNameError("side", name, SIDES)
-            if name in ("bare", "filtered"):
-                side = Steered(self.policy if name == "bare" else self.filtered, None, 1, Selection("first"))
-            else:
-                needs = None if name in UNSCORED else critic
-                if name not in UNSCORED and critic is None:
-                    raise VgpsError(f"the side '{name}' needs a critic; give --critic, or --sides bare random")
-                side = Steered(self.policy, needs, self.k, choices[name])
-            condition = in_words(side.condition(name), wording or "canonical")
-            sides.append(foreseen(condition) if name == "oracle" else condition)
-        return [self._seen(side) for side in sides]
+            condition = in_words(self._steered(name).condition(name), wording or "canonical")
+            sides.append(self._seen(foreseen(condition) if name == "oracle" else condition))
+        return sides
+
+    def _steered(self, name: str) -> Steered:
+        if name not in SIDES:
+            raise UnknownNameError("side", name, SIDES)
+        if name in ("bare", "filtered"):
+            return Steered(self.policy if name == "bare" else self.filtered, None, 1, Selection("first"))
+        if name in ("random", "oracle"):  # of what the oracle tries out, the policy's own first chunk comes first
+            return Steered(self.policy, None, self.k, Selection("random" if name == "random" else "first"))
+        if self.critic == "none":
+            raise VgpsError(f"the side '{name}' needs a critic; give --critic, or --sides bare random")
+        if name == "worst":
+            return Steered(self.policy, self.critic, self.k, Selection("worst"))
+        guided = Steered(self.policy, self.critic, self.k, self.selection)
+        if name == "guided":
+            return guided
+        if self.trust is None:
+            raise VgpsError("the side 'abstaining' needs --trust FILE; `vgps train trust` makes one")
+        return guided.trusting(self.trust)
 
     def _seen(self, side: Condition) -> Condition:
         """Results of another domain are other results."""
@@ -106,7 +112,8 @@ class EvalConfig:
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Success rates on the same seeds for every side, with 95 % intervals.
 
-    bare: the policy's one sample. guided: the critic's choice among K. random, worst: a random and the
+    bare: the policy's one sample. guided: the critic's choice among K. abstaining: the same, but the policy's one
+    sample where the critic is in doubt. random, worst: a random and the
     critic's worst of K. filtered: a policy cloned from the successful episodes alone, one sample. oracle: the
     best of K by trial in a copy of the world, an upper bound that needs the simulator.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tyro
@@ -21,6 +21,7 @@ from vgps_node.supervisor import Supervisor
 @dataclass(frozen=True)
 class UpCommand:
     options: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
+    trust: Path | None = None  # file of `vgps train trust`: abstain above its threshold
     log: Path = Path("runs/log")  # folder for the output of the nodes
 
 
@@ -36,7 +37,11 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
     command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
     o = command.options
-    Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection).require_fit()
+    side = Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection)
+    if command.trust is not None:
+        side = side.trusting(command.trust)
+        o = replace(o, selection=side.selection)
+    side.require_fit()
     console = Console(stderr=True, highlight=False)
     commands = {spec.name: spec.command() for spec in sim_graph(o)}
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
