@@ -123,7 +123,7 @@ def test_an_evaluation_that_ended_early_says_why(tmp_path: Path) -> None:
 
 def test_where_guidance_let_go_and_what_was_broken_is_said(tmp_path: Path) -> None:
     made = evaluation(CASES["unclear"])
-    records = (StepRecord(0, {}, abstained=True), StepRecord(2, {}, dropped=3))
+    records = (StepRecord(0, {"loop": 1.0}, abstained=True), StepRecord(2, {"loop": 1.0}, dropped=3))
     odd = [replace(r, records=records if (r.condition, r.seed % 2) == ("guided", 1) else ()) for r in made.results]
     text = Page(report.page(replace(made, results=tuple(odd)), tmp_path)).text
     assert "guided: the critic was in doubt in 2 of 4 decisions, in 2 of 4 episodes" in text
