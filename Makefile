@@ -51,9 +51,11 @@ steering: setup  ## train all policies and critics of the study, play it, write 
 evidence: setup  ## the slow tests and the measurements behind the documentation
 	@$(BIN)/python -m pytest -n 1 -m "slow or evidence" --timeout 5400
 
-bench: setup  ## latencies of this machine
+bench: setup  ## latencies and training steps of this machine
 	@mkdir -p runs
 	$(RUN) bench score --json runs/bench-score.json
+	$(RUN) bench score --config resnet34 --threads 2 --json runs/bench-resnet34.json
+	$(RUN) bench train --json runs/bench-train.json
 
 doctor: setup  ## what this machine has and lacks
 	@$(RUN) doctor
