@@ -13,7 +13,7 @@ z = 0: one chunk for every moment. Guidance needs candidates that differ as the 
   of its sign alone nothing says how far f is off: of three equal numbers one was often never encoded.
 - the prior is learned from s, and is a mixture of Gaussians (as in 1611.02648). What varies differs from moment to
   moment, and comes in kinds: grasp now or later, turn or not. One Gaussian put a tenth of the samples between two
-  equally likely places, and hardly ever drew rare turns of the wrist.
+  equally likely places.
 """
 
 from __future__ import annotations
