@@ -90,13 +90,13 @@ def test_pairs_are_compared_only_where_both_sides_played() -> None:
 
 @given(st.lists(st.one_of(st.just(np.nan), st.floats(-50, 0)), min_size=1, max_size=8), st.integers(0, 7))
 def test_what_is_kept_of_a_decision_is_finite_and_names_the_same_chunk(means: list[float], chosen: int) -> None:
-    mean, k = np.array(means), len(means)
+    mean, k = np.array(means, np.float64), len(means)
     candidates = np.random.default_rng(k).uniform(-0.02, 0.02, (k, 4, 7))
     candidates[np.isnan(mean)] = np.nan
     chosen = min(chosen, k - 1)
     chunk = np.zeros((4, 7)) if np.isnan(mean[chosen]) else candidates[chosen]
     dropped = int(np.isnan(mean).sum())
-    decision = Decision(chunk, candidates, mean, abs(mean), chosen, {"policy": 1.0}, 2.5, True, dropped)
+    decision = Decision(chunk, candidates, mean, np.abs(mean), chosen, {"policy": 1.0}, 2.5, True, dropped)
     record = StepRecord.of(decision, step=4)
     assert len(record.mean) == len(record.std) == len(record.reach) == k - dropped
     assert np.isfinite(record.mean).all() and np.isfinite(record.reach).all()

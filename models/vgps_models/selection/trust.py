@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,8 +81,9 @@ class Trust:
     def load(cls, path: Path) -> Trust:
         try:
             data = json.loads(path.read_text())
-            values = {field.name: data[field.name] for field in fields(cls)}
-            sequences = {name: tuple(values[name]) for name in ("doubts", "coverage")}
-            return cls(**values | sequences | {"selection": Selection.from_json(values["selection"])})
+            values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
+            values |= {name: tuple(values[name]) for name in ("doubts", "coverage")}
+            values["selection"] = Selection.from_json(values["selection"])
+            return cls(**values)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is no file of `vgps train trust` ({error})") from None
