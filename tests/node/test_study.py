@@ -37,6 +37,7 @@ def test_every_side_plays_a_checkpoint_that_a_recipe_makes() -> None:
         for side in experiment.sides.values():
             assert side.policy in made, (experiment.name, side.policy)
             assert side.critic is None or side.critic in made, (experiment.name, side.critic)
+        assert {str(path) for path in (experiment.trust or {}).values()} <= made
 
 
 def _config_of(part: str) -> type:
@@ -105,3 +106,22 @@ def test_the_page_shows_what_was_played_and_names_what_was_not(tmp_path: Path) -
     rate = records["k-flow"].rate("k100")[0]
     assert f"{rate:.3f}".lstrip("0") in written
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {"headline.svg", "candidates.svg"}
+
+
+def test_the_page_shows_how_calibrated_the_critics_are_and_when_guidance_let_go(tmp_path: Path) -> None:
+    successes = {"count": 40, "predicted": -12.0, "observed": -11.0}
+    made = {"error": 1.25, "bias": -0.5, "frames": 80, "bins": [{"successes": successes}, {"successes": {"count": 0}}]}
+    (tmp_path / "critics").mkdir()
+    (tmp_path / "critics" / "calql-0.calibration.json").write_text(json.dumps(made))
+    record.keep_calibrations(tmp_path / "critics", tmp_path / "kept")
+    calibrations = record.read_calibrations(tmp_path / "kept")
+    assert calibrations == {"calql-0": made}
+    record.write(evaluation(["bare", "guided", "abstaining"]), "abstention-knocked", "why?", tmp_path / "records")
+    records = record.read_all(tmp_path / "records")
+    page.write(records, tmp_path / "page.md", tmp_path / "pictures", "", calibrations)
+    text = (tmp_path / "page.md").read_text()
+    assert "| calql-0 | 1.25 | -0.50 | 80 |" in text and "let go in 0.0% of the episodes" in text
+    assert (tmp_path / "pictures" / "calibration.svg").exists()
+    (tmp_path / "kept" / "calql-0.json").write_text("{")
+    with pytest.raises(DataError, match=r"calql-0\.json"):
+        record.read_calibrations(tmp_path / "kept")

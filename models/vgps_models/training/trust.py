@@ -35,6 +35,7 @@ class TrustCalibration:
     alpha: float = 0.1  # share of undisturbed episodes in which guidance may let go
     k: int = 10  # chunks to choose from
     selection: Selection = field(default_factory=Selection)  # how
+    threads: int = 1  # torch threads: networks that decide for one robot gain nothing from more
 
 
 def calibrate_trust(config: TrustCalibration) -> Path:
@@ -43,7 +44,9 @@ def calibrate_trust(config: TrustCalibration) -> Path:
     store = EpisodeStore(config.data)
     columns, data_sha256 = store.columns(), store.data_hash()
     episodes = held_out(columns, data_sha256, cards)
-    steering = Steering.from_checkpoints(config.policy, config.critic, k=config.k, selection=config.selection)
+    steering = Steering.from_checkpoints(
+        config.policy, config.critic, k=config.k, selection=config.selection, threads=config.threads
+    )
     doubts = [
         max(steering(seen).doubt for seen in observations(store, columns, int(episode)))
         for episode in track(episodes, "deciding", console=Console(stderr=True))

@@ -46,6 +46,8 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         for experiment in chosen:
             play.play(experiment, config.records, config.runs, processes=config.processes)
     else:
+        record.keep_calibrations(recipes.RUNS / "critics", config.records / "calibration")
+        calibrations = record.read_calibrations(config.records / "calibration")
         remarks = config.remarks.read_text() if config.remarks.exists() else ""
-        print(page.write(record.read_all(config.records), PAGE, PICTURES, remarks))
+        print(page.write(record.read_all(config.records), PAGE, PICTURES, remarks, calibrations))
     return 0

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vgps_models.selection import Selection
 from vgps_node.conditions import Steered
-from vgps_node.study.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS, VARIANTS, critic, policy
+from vgps_node.study.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS, VARIANTS, critic, policy, trust
 
 KS = (1, 5, 10, 30, 50, 100)
 K = 10
@@ -43,6 +44,7 @@ class Experiment:
     domain: str = "target"
     wording: Mapping[str, str] | None = None  # side -> how its task is told
     oracle: tuple[str, ...] = ()  # sides whose candidates are tried out in a copy of the world
+    trust: Mapping[str, Path] | None = None  # side -> file of `vgps train trust`, above whose threshold it abstains
 
 
 def bare(checkpoint: object) -> Steered:
@@ -119,6 +121,18 @@ def language() -> Experiment:
     return Experiment("language", "What do sentences cost that training never heard?", sides, 2, 400, wording=wording)
 
 
+def abstention(domain: str) -> Experiment:
+    own, scorer = policy(CENTRE, 0), critic("calql")
+    sides = {"bare": bare(own), "guided": guided(own, scorer), "abstaining": guided(own, scorer)}
+    return Experiment(
+        f"abstention-{domain}",
+        "Does letting go where the critic is in doubt help?",
+        sides,
+        domain=domain,
+        trust={"abstaining": trust(CENTRE)},
+    )
+
+
 def everything() -> list[Experiment]:
     """In the order of importance, for those who stop early."""
     return [
@@ -132,5 +146,6 @@ def everything() -> list[Experiment]:
         critics(50),
         *(horizon(execute) for execute in (1, 4)),
         language(),
+        *(abstention(domain) for domain in ("target", "knocked")),
         controls(),
     ]

@@ -53,6 +53,8 @@ def conditions(experiment: Experiment) -> list[Condition]:
 
     sides = []
     for name, steered in experiment.sides.items():
+        if trust := (experiment.trust or {}).get(name):
+            steered = steered.trusting(trust)
         side = steered.condition(name)
         if name in experiment.oracle:
             side = foreseen(side)

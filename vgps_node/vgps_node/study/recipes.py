@@ -26,8 +26,8 @@ class Recipe:
 
     @property
     def made(self) -> bool:
-        """A data folder resumes by itself, so only finished checkpoints count as made."""
-        return self.out.suffix == ".safetensors" and self.out.exists() and self.out.with_suffix(".json").exists()
+        """A data folder resumes by itself, so only finished files count: a checkpoint's card comes last."""
+        return bool(self.out.suffix) and self.out.exists() and self.out.with_suffix(".json").exists()
 
 
 def recipe(out: Path | str, words: str) -> Recipe:
@@ -37,6 +37,11 @@ def recipe(out: Path | str, words: str) -> Recipe:
 def policy(architecture: str, seed: int) -> Path:
     """A generalist: trained on the broad mix, frozen from then on."""
     return RUNS / "policies" / f"{architecture}-{seed}.safetensors"
+
+
+def trust(name: str) -> Path:
+    """When to believe the critic of seed 0 about the chunks of a policy of seed 0."""
+    return RUNS / "trust" / f"{name}-0.json"
 
 
 def critic(name: str, seed: int = 0) -> Path:
@@ -105,6 +110,11 @@ def critics() -> list[Recipe]:
     ]
 
 
+def trusts() -> list[Recipe]:
+    words = f"train trust --data data/mixed --policy {policy('flow', 0)} --critic {critic('calql')}"
+    return [recipe(trust("flow"), words)]
+
+
 def distilled() -> list[Recipe]:
     """The generalist, retrained on the critic's best of its own samples."""
     words = f"--distil.policy {policy('flow', 0)} --distil.critic {critic('calql')} --distil.k 10"
@@ -114,7 +124,7 @@ def distilled() -> list[Recipe]:
 def stages() -> list[list[Recipe]]:
     """All of it, each stage after what it needs. Recipes of one stage may run side by side."""
     encoder = recipe(BROAD_ENCODER, "train encoder --data data/scenes_broad --steps 1200")
-    return [*([r] for r in data()), [encoder], generalists(), [*specialists(), *critics()], distilled()]
+    return [*([r] for r in data()), [encoder], generalists(), [*specialists(), *critics()], [*distilled(), *trusts()]]
 
 
 def everything() -> Sequence[Recipe]:

@@ -7,6 +7,7 @@ condition one character a paired seed, in the order of "pairs": 1 success, 0 fai
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from vgps_models.errors import DataError
 from vgps_sim.results import Evaluation
 from vgps_sim.statistics import Pair, compare, wilson
 
+CALIBRATION = ".calibration.json"
 PLAYED = {"1": 1.0, "0": 0.0, "-": np.nan}
 
 
@@ -92,6 +94,26 @@ def read(path: Path) -> Record:
 def read_all(folder: Path) -> dict[str, Record]:
     """Records by name."""
     return {record.name: record for record in map(read, sorted(folder.glob("*.json")))}
+
+
+def keep_calibrations(critics: Path, folder: Path) -> None:
+    """Copy what `vgps train critic` measured of each critic to the records."""
+    for path in sorted(critics.glob(f"*{CALIBRATION}")):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / f"{path.name.removesuffix(CALIBRATION)}.json")
+
+
+def read_calibrations(folder: Path) -> dict[str, Any]:
+    """By critic."""
+    made = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            made[path.stem] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path} is no calibration of a critic ({error}); make it again: vgps study page"
+            ) from error
+    return made
 
 
 def conditions(records: Mapping[str, Record], names: Sequence[str], condition: str) -> NDArray[np.float64]:
