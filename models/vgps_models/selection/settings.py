@@ -38,7 +38,7 @@ class SelectionError(VgpsError):
 class Selection:
     """How a chunk is chosen: expand, score, choose by the rule, refine, abstain."""
 
-    rule: str = "argmax"  # first, random, worst, argmax, softmax, mean_std, pessimistic or weighted_mean
+    rule: str = "pessimistic"  # first, random, worst, argmax, softmax, mean_std, pessimistic or weighted_mean
     beta: float = 1.0  # temperature of softmax and weighted_mean [score]
     penalty: float = 1.0  # weight of the spread over heads in mean_std, pessimistic and in refinement
     likelihood: float = 1.0  # weight of log p in pessimistic [score]
