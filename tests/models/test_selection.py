@@ -160,8 +160,8 @@ def test_typical_candidates_win_where_the_critic_is_indifferent(seed: int) -> No
 @given(k=st.integers(2, 12), seed=st.integers(0, 99))
 def test_expansion_adds_to_the_candidates_and_never_does_worse(k: int, seed: int) -> None:
     candidates, critic = propose(k, seed), near(goal(seed))
-    plain = choose(Selection(), candidates, None, critic, (0, 0))
-    wide = choose(Selection(expand=50), candidates, None, critic, (0, 0))
+    plain = choose(Selection("argmax"), candidates, None, critic, (0, 0))
+    wide = choose(Selection("argmax", expand=50), candidates, None, critic, (0, 0))
     assert critic.score(wide.chunk[None])[0] >= critic.score(plain.chunk[None])[0]
     np.testing.assert_array_equal(wide.mean, plain.mean)
     if wide.chosen == -1:
@@ -174,8 +174,10 @@ def test_expansion_adds_to_the_candidates_and_never_does_worse(k: int, seed: int
 @settings(max_examples=20)
 def test_refinement_improves_within_its_trust_region(refine: str, seed: int) -> None:
     candidates, critic = propose(3, seed, spread=0.2), near(goal(seed))
-    plain = choose(Selection(), candidates, None, critic, (seed, 0))
-    better = choose(Selection(refine=refine, trust_region=0.05, refine_steps=5), candidates, None, critic, (seed, 0))
+    plain = choose(Selection("argmax"), candidates, None, critic, (seed, 0))
+    better = choose(
+        Selection("argmax", refine=refine, trust_region=0.05, refine_steps=5), candidates, None, critic, (seed, 0)
+    )
     moved = NORMALISER.normalise(better.chunk) - NORMALISER.normalise(plain.chunk)
     assert better.chosen == -1 and executable(better.chunk)
     assert np.abs(moved).max() <= 0.05 * 3**0.5 and not moved[:, GRIPPER].any()
@@ -191,7 +193,7 @@ def test_refinement_that_finds_nothing_better_changes_nothing() -> None:
     candidates = propose(4)
     flat = judge(lambda x: np.zeros(len(x)))
     for refine in ("cem", "gradient"):
-        assert choose(Selection(refine=refine), candidates, None, flat, (0, 0)).chosen == 0
+        assert choose(Selection("argmax", refine=refine), candidates, None, flat, (0, 0)).chosen == 0
 
 
 @given(threshold=st.floats(0.01, 2.0), seed=st.integers(0, 99))
