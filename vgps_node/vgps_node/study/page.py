@@ -298,7 +298,7 @@ def _sources(records: Records) -> list[str]:
         [
             f"[{n}](results/steering/{n}.json)",
             f"`{r.json['command']}`",
-            f"`{str(r.json['git'])[:12]}`",
+            f"`{r.json['git']}`",
             str(len(r.tasks)),
         ]
         for n, r in records.items()
