@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
 from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.files import write_whole
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
 from vgps_models.perception.runtime import Eyes, Perception, weights_sha256
@@ -99,9 +99,8 @@ def save(path: Path, card: Card, modules: Mapping[str, nn.Module], language: Lan
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         encoder_sha256=weights_sha256(modules["encoder"]),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, weights)
-    _write(path.with_suffix(".json"), (json.dumps(card.to_json(), indent=1) + "\n").encode())
+    write_whole(path, weights)
+    write_whole(path.with_suffix(".json"), (json.dumps(card.to_json(), indent=1) + "\n").encode())
     return card
 
 
@@ -224,9 +223,3 @@ def _module(name: str | Path, module: M, tensors: Mapping[str, Tensor], part: st
     except RuntimeError as error:
         raise CheckpointError(name, f"architecture.{part}", f"does not fit the weights: {error}") from None
     return module
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)

@@ -18,9 +18,10 @@ from vgps_models.critics.ota import OTAConfig
 from vgps_models.data import EpisodeStore
 from vgps_models.data.sampling import succeeded, transitions
 from vgps_models.errors import DataError, SpecError, UnknownNameError
+from vgps_models.ranking import ranking
 from vgps_models.training import critic as critic_module
 from vgps_models.training.critic import CriticTraining, Trainer, split, train_critic, uniform_chunks
-from vgps_models.training.critic_measures import BINS, calibration, ranking
+from vgps_models.training.critic_measures import BINS, calibration
 from vgps_models.training.frames import load_frames
 from vgps_models.training.sample_cache import policy_samples
 

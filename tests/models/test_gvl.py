@@ -21,7 +21,7 @@ from vgps_models.progress.chat import Answer, BudgetError, ChatConfig, ChatError
 from vgps_models.progress.chat.ledger import Price
 from vgps_models.progress.gvl import GVL, GVLConfig
 from vgps_models.progress.gvl.answers import AnswerError, read
-from vgps_models.progress.gvl.questions import question, shuffle
+from vgps_models.progress.gvl.questions import examples, moments, question, shuffle
 from vgps_models.progress.measures import voc
 
 T = 8
@@ -193,18 +193,16 @@ def test_the_key_is_needed_sent_and_seen_nowhere(config, monkeypatch, tmp_path, 
 
 
 def test_examples_and_the_anchor_are_in_the_question():
-    example = Example(clip(1, 4), np.array([0.0, 0.25, 0.5, 1.0]))
-    prompt = question(clip(), shuffle(T, 0), [example], describe=True, draw=0)
-    words = " ".join(part for message in prompt.messages for part in message.parts if isinstance(part, str))
+    before = examples([Example(clip(1, 4), np.array([0.0, 0.25, 0.5, 1.0]))])
+
+    def asked(seed: int = 0, order: int = 0, before: list = before, draw: int = 0):
+        return question("put", moments(clip(seed)), shuffle(T, order), before, describe=True, draw=draw)
+
+    words = " ".join(part for message in asked().messages for part in message.parts if isinstance(part, str))
     assert "25 % complete" in words and "first frame, 0 % complete" in words and f"Frame {T - 1}:" in words
-    assert prompt.key({}) == question(clip(), shuffle(T, 0), [example], describe=True, draw=0).key({})
-    others = [
-        question(clip(2), shuffle(T, 0), [example], describe=True, draw=0),
-        question(clip(), shuffle(T, 1), [example], describe=True, draw=0),
-        question(clip(), shuffle(T, 0), [], describe=True, draw=0),
-        question(clip(), shuffle(T, 0), [example], describe=True, draw=1),
-    ]
-    assert prompt.key({}) not in {other.key({}) for other in others}
+    assert asked().key({}) == asked().key({})
+    others = [asked(seed=2), asked(order=1), asked(before=[]), asked(draw=1)]
+    assert len({other.key({}) for other in (asked(), *others)}) == 5
 
 
 NAMES = st.sampled_from(["frames", "frame", "completion"])

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from vgps_models.progress.estimate import Floats
+from vgps_models.ranking import ranking
 
 
 def voc(values: Floats) -> float:
@@ -92,11 +93,8 @@ class Threshold:
 
 def auc(scores: Sequence[float] | Floats, success: Sequence[bool] | np.ndarray) -> float:
     """Probability that a success scores above a failure, ties counting half (area under the ROC). NaN without both."""
-    scores, won = np.asarray(scores, np.float64), np.asarray(success, bool)
-    positive, negative = int(won.sum()), int((~won).sum())
-    if not positive or not negative:
-        return float("nan")
-    return float((rankdata(scores)[won].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    won = np.asarray(success, bool)
+    return ranking(np.asarray(scores, np.float64), won) if won.any() and not won.all() else float("nan")
 
 
 def roc(scores: Sequence[float] | Floats, success: Sequence[bool] | np.ndarray) -> tuple[Floats, Floats, Floats]:

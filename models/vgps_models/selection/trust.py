@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from vgps_models.errors import DataError
+from vgps_models.files import write_whole
 from vgps_models.selection.settings import Selection, SelectionError
 
 
@@ -74,8 +75,7 @@ class Trust:
         return replace(selection, abstain=self.threshold)
 
     def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        write_whole(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> Trust:

@@ -23,9 +23,10 @@ from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import split_episodes, succeeded, success_frames, transitions
 from vgps_models.errors import DataError, SpecError
 from vgps_models.perception.language import Language
+from vgps_models.ranking import ranking
 from vgps_models.spaces import ACTION_NAMES, GRIPPER, Normaliser
 from vgps_models.training import loop, parallel, provenance
-from vgps_models.training.critic_measures import calibration, ranking
+from vgps_models.training.critic_measures import calibration
 from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
 from vgps_models.training.sample_cache import policy_samples
 from vgps_models.training.wording import Wording

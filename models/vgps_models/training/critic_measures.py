@@ -18,15 +18,6 @@ NOTE = (
 )
 
 
-def ranking(score: NDArray, won: NDArray) -> float:
-    """Probability that a frame of a success scores above one of a failure (AUC; Mann-Whitney U)."""
-    if won.all() or not won.any():
-        return 0.5
-    order = np.sort(score[~won])
-    below = np.searchsorted(order, score[won], side="left") + np.searchsorted(order, score[won], side="right")
-    return float(below.mean() / 2 / len(order))
-
-
 def calibration(q: NDArray, columns: Columns, rows: NDArray, gamma: float) -> dict[str, Any]:
     """Predicted against Monte-Carlo return, in bins of the prediction. q: of the frames `rows`. Shape (n,).
 

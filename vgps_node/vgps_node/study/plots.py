@@ -77,7 +77,7 @@ def _finish(axes: Any, title: str) -> None:
     axes.set_ylim(0, 1)
     axes.set_ylabel("success rate")
     axes.set_title(title, fontsize=9)
-    axes.legend(frameon=False, fontsize=8, ncols=3)
+    axes.figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=5)
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from vgps_models.files import write_whole
 from vgps_models.progress.chat.prompt import Answer
 
 
@@ -23,11 +23,7 @@ class AnswerCache:
 
     def put(self, key: str, answer: Answer) -> None:
         """Whole or not at all."""
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        partial.write_text(json.dumps(asdict(answer)))
-        partial.replace(path)
+        write_whole(self._path(key), json.dumps(asdict(answer)).encode())
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

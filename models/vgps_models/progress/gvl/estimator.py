@@ -11,7 +11,7 @@ import numpy as np
 from vgps_models.progress.chat import Answer, Chat, ChatConfig, Message
 from vgps_models.progress.estimate import Clip, Estimate, Example, Floats, Usage
 from vgps_models.progress.gvl.answers import AnswerError, read
-from vgps_models.progress.gvl.questions import VERSION, question, shuffle
+from vgps_models.progress.gvl.questions import VERSION, Parts, examples, moments, question, shuffle
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class GVL:
 
         async def one() -> Estimate:
             async with Chat(self.config.chat) as chat:
-                return await self.ask(chat, clip, context)
+                return await self._ask(chat, clip, examples(context))
 
         return asyncio.run(one())
 
@@ -48,6 +48,7 @@ class GVL:
 
         After the first error no new clip is begun; what is under way is finished, and kept in the cache, first.
         """
+        before = examples(context)
         async with Chat(self.config.chat) as chat:
             waiting: set[asyncio.Task[tuple[str, Estimate]]] = set()
             source = iter(clips)
@@ -56,7 +57,7 @@ class GVL:
                 while error is None and len(waiting) < self.config.chat.concurrency:
                     if (item := next(source, None)) is None:
                         break
-                    waiting.add(asyncio.create_task(self._named(chat, *item, context)))
+                    waiting.add(asyncio.create_task(self._named(chat, *item, before)))
                 if not waiting:
                     break
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -68,13 +69,13 @@ class GVL:
             if error is not None:
                 raise error
 
-    async def _named(self, chat: Chat, name: str, clip: Clip, context: Sequence[Example]) -> tuple[str, Estimate]:
-        return name, await self.ask(chat, clip, context)
+    async def _named(self, chat: Chat, name: str, clip: Clip, before: Parts) -> tuple[str, Estimate]:
+        return name, await self._ask(chat, clip, before)
 
-    async def ask(self, chat: Chat, clip: Clip, context: Sequence[Example] = ()) -> Estimate:
-        config = self.config
+    async def _ask(self, chat: Chat, clip: Clip, before: Parts) -> Estimate:
+        config, shown = self.config, moments(clip)
         rounds = await asyncio.gather(
-            *(self._shuffled(chat, clip, context, config.seed + i) for i in range(config.shuffles)),
+            *(self._shuffled(chat, clip.task, shown, before, config.seed + i) for i in range(config.shuffles)),
             return_exceptions=True,
         )
         if errors := [r for r in rounds if isinstance(r, BaseException)]:
@@ -89,17 +90,17 @@ class GVL:
         return Estimate(mean, spread, self.source, usage, failures, config.shuffles)
 
     async def _shuffled(
-        self, chat: Chat, clip: Clip, context: Sequence[Example], seed: int
+        self, chat: Chat, task: str, shown: Sequence[Parts], before: Parts, seed: int
     ) -> tuple[Floats, str, Usage]:
         """Values of one order, NaN when its answer cannot be used; why not; what it cost."""
-        order = shuffle(len(clip), seed)
-        prompt = question(clip, order, context, describe=self.config.describe, draw=seed)
+        order = shuffle(len(shown), seed)
+        prompt = question(task, shown, order, before, describe=self.config.describe, draw=seed)
         usage, reason = Usage(), ""
         for _ in range(1 + self.config.repairs):
             answer = await chat.ask(prompt)
             usage += _used(answer)
             try:
-                values = np.zeros(len(clip))
+                values = np.zeros(len(shown))
                 values[order] = read(answer, len(order))
                 return values, "", usage
             except AnswerError as error:
@@ -109,7 +110,7 @@ class GVL:
             )
             said = answer.text or answer.refusal or "(nothing)"
             prompt = prompt.then(Message("assistant", [said[:8000]]), Message("user", [complaint]))
-        return np.full(len(clip), np.nan), reason, usage
+        return np.full(len(shown), np.nan), reason, usage
 
 
 def _used(answer: Answer) -> Usage:

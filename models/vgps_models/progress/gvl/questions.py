@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vgps_models.progress.chat import Message, Picture, Prompt
 from vgps_models.progress.estimate import Clip, Example
 
+Parts = list[str | Picture]
 VERSION = 1  # raise it when the words change; it is part of every question's hash
 ROLE = (
     "You judge how far a robot or a person has come with a task, from single pictures. Completion is a whole number of "
@@ -23,20 +24,33 @@ def shuffle(frames: int, seed: int) -> NDArray[np.intp]:
     return 1 + np.random.Generator(np.random.PCG64([seed, 11])).permutation(frames - 1)
 
 
-def question(clip: Clip, order: NDArray[np.intp], context: Sequence[Example], *, describe: bool, draw: int) -> Prompt:
-    """Frame number i + 1 of the question is moment order[i] of the clip."""
-    parts: list[str | Picture] = []
+def moments(clip: Clip) -> list[Parts]:
+    """What shows each moment of a clip: all its views, named if more than one. Encoded once for all orders."""
+    named = len(clip.views) > 1
+    pictures = [[Picture.of(image) for image in images] for images in clip.views.values()]
+    labels = [[f"({name} camera)"] if named else [] for name in clip.views]
+    return [[p for label, of in zip(labels, pictures, strict=True) for p in (*label, of[t])] for t in range(len(clip))]
+
+
+def examples(context: Sequence[Example]) -> Parts:
+    """Known episodes, to be put before every question."""
+    parts: Parts = []
     for i, example in enumerate(context):
-        parts.append(f"Example {i + 1}. Task: {example.clip.task}.")
-        shown = shuffle(len(example.clip), 1000 + i)
-        parts += ["Its first frame, 0 % complete:", *_pictures(example.clip, 0)]
-        for t in shown:
-            parts += [f"A frame that is {100 * example.values[t]:.0f} % complete:", *_pictures(example.clip, int(t))]
-    parts.append(f"Task: {clip.task}.")
-    parts += ["The first frame, 0 % complete:", *_pictures(clip, 0)]
+        shown = moments(example.clip)
+        parts += [f"Example {i + 1}. Task: {example.clip.task}.", "Its first frame, 0 % complete:", *shown[0]]
+        for t in shuffle(len(example.clip), 1000 + i):
+            parts += [f"A frame that is {100 * example.values[t]:.0f} % complete:", *shown[t]]
+    return parts
+
+
+def question(
+    task: str, shown: Sequence[Parts], order: NDArray[np.intp], before: Parts, *, describe: bool, draw: int
+) -> Prompt:
+    """Frame number i + 1 of the question is moment order[i]. shown: `moments`; before: `examples`."""
+    parts: Parts = [*before, f"Task: {task}.", "The first frame, 0 % complete:", *shown[0]]
     parts.append(f"The following {len(order)} frames of the same episode are in random order.")
     for i, t in enumerate(order):
-        parts += [f"Frame {i + 1}:", *_pictures(clip, int(t))]
+        parts += [f"Frame {i + 1}:", *shown[t]]
     last = "describe what has been done so far in one short sentence, then give" if describe else "give"
     parts.append(
         f"For each of the frames 1 to {len(order)} {last} its completion of the task in percent. Answer in JSON with "
@@ -60,12 +74,3 @@ def schema(frames: int, describe: bool) -> dict[str, Any]:
         "required": ["frames"],
         "additionalProperties": False,
     }
-
-
-def _pictures(clip: Clip, t: int) -> list[str | Picture]:
-    """All views of one moment, named when there is more than one."""
-    parts: list[str | Picture] = []
-    for name, images in clip.views.items():
-        parts += [f"({name} camera)"] if len(clip.views) > 1 else []
-        parts.append(Picture.of(images[t]))
-    return parts
