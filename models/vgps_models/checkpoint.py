@@ -30,6 +30,7 @@ from vgps_models.perception.language import Language
 from vgps_models.perception.runtime import Eyes, Perception, weights_sha256
 from vgps_models.policies import make_net
 from vgps_models.policies.chunk import ChunkPolicy
+from vgps_models.progress.learned import Learned, ProgressConfig, ProgressNet
 from vgps_models.spaces import ActionSpec, Normaliser
 
 FORMAT = "vgps-checkpoint-1"
@@ -51,7 +52,7 @@ class CheckpointError(DataError):
 class Card:
     """What a checkpoint says about itself."""
 
-    kind: str  # "encoder", "policy" or "critic"
+    kind: str  # "encoder", "policy", "critic" or "progress"
     architecture: Mapping[str, Any]  # part -> its config
     spec: ActionSpec | None = None  # none for an encoder, which knows no actions
     normaliser: Normaliser | None = None
@@ -179,6 +180,17 @@ def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     sees_pixels = card.architecture["encoder"].get("name") == resnet.NAME
     eyes = _pixel_perception(name, card, tensors) if sees_pixels else _perception(name, card, tensors)
     return Critic(eyes, _module(name, net, tensors, "critic"), action, normaliser)
+
+
+def load_progress(name: str | Path, *, threads: int = 1) -> Learned:
+    """A learned estimator of progress ready to run. threads: of torch, for the whole process."""
+    torch.set_num_threads(threads)
+    card, tensors = read(name, "progress")
+    net = ProgressNet(ProgressConfig.from_json(card.architecture["progress"]))
+    return Learned(
+        _perception(name, card, tensors), _module(name, net, tensors, "progress"),
+        threshold=card.metrics.get("threshold", 0.5), name=find(name).stem,
+    )  # fmt: skip
 
 
 def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:

@@ -185,10 +185,8 @@ class KeypointEncoder(nn.Module):
 
     def forward(self, images: Tensor, proprio: Tensor, sentence: Tensor) -> Percept:
         """images (B, V, s, s, 3) uint8 or float 0..255, proprio (B, 10), sentence (B, 384)."""
-        dtype = self.views[0].convs[0].weight.dtype  # type: ignore[union-attr]
-        pixels = images.permute(1, 0, 4, 2, 3).to(dtype) / 127.5 - 1
-        words = self.words(sentence * SENTENCE**0.5)  # a unit vector's entries are tiny
-        seen = [view(image, words) for view, image in zip(self.views, pixels, strict=True)]
+        words = self._told(sentence)
+        seen = self._see(images, words)
         logits = torch.stack([s[0] for s in seen], dim=1)
         confidence = torch.stack([s[1] for s in seen], dim=1)
         body = scaled_proprio(proprio)
@@ -212,6 +210,26 @@ class KeypointEncoder(nn.Module):
             dim=-1,
         )
         return Percept(logits, confidence, positions[:, :3], positions[:, 3:], yaw, held, latent.float(), features)
+
+    @property
+    def looks(self) -> int:
+        """Numbers of `look`."""
+        return sum(view.width for view in self.views)  # type: ignore[misc]
+
+    def look(self, images: Tensor, sentence: Tensor) -> Tensor:
+        """What images alone tell of the things a sentence names, for those who know nothing of the arm.
+
+        images (B, V, s, s, 3) uint8 or float 0..255, sentence (B, 384) -> (B, looks).
+        """
+        return torch.cat([seen for _, _, seen in self._see(images, self._told(sentence))], dim=-1)
+
+    def _told(self, sentence: Tensor) -> Tensor:
+        return self.words(sentence * SENTENCE**0.5)  # a unit vector's entries are tiny
+
+    def _see(self, images: Tensor, words: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        dtype = self.views[0].convs[0].weight.dtype  # type: ignore[union-attr]
+        pixels = images.permute(1, 0, 4, 2, 3).to(dtype) / 127.5 - 1
+        return [view(image, words) for view, image in zip(self.views, pixels, strict=True)]
 
 
 def scaled_proprio(proprio: Tensor) -> Tensor:

@@ -67,6 +67,11 @@ class Perception:
         """images (B, V, s, s, 3) uint8, proprio (B, 10), sentence (B, 384)."""
         return self._encoder(images, proprio, sentence)
 
+    @torch.inference_mode()
+    def look(self, images: Tensor, sentence: Tensor) -> Tensor:
+        """What images alone tell: (B, V, s, s, 3) uint8, (B, 384) -> (B, looks)."""
+        return self._encoder.look(images, sentence).float()
+
 
 def arrays(observation: Observation, config: EncoderConfig) -> tuple[np.ndarray, np.ndarray]:
     """The numbers the encoder reads: images (V, s, s, 3) uint8, proprio (10,) float32. Refuses others."""

@@ -1,8 +1,9 @@
-"""An episode store as the arrays that policy and critic train on: frozen features and chunks."""
+"""An episode store as the arrays that heads are trained on: what a frozen encoder sees, and chunks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import action_chunks, wrong_instructions
@@ -36,38 +38,87 @@ class Frames:
     data_sha256: str
 
 
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """All frames of a data set by their images alone, as `KeypointEncoder.look` tells of them. N frames."""
+
+    columns: Columns
+    looks: Floats  # (N, looks) under the instruction that was followed
+    wrong_looks: Floats  # (N, looks) under an instruction of another task
+    wrong_instruction: Ints  # (N,) which one
+    data_sha256: str
+
+
+# images (n, V, s, s, 3), rows of the frames, sentences (n, 384) -> (n, width)
+See = Callable[[Tensor, slice, Tensor], Tensor]
+
+
 def load_frames(data: Path, perception: Perception, cache: Path, *, batch: int = 64) -> Frames:
     """Encode every frame once; later calls with the same data and encoder read the cache.
 
     cache: folder; entries are named after the hashes of the data and of the encoder.
     """
+    store = open_store(data)
+    columns = store.columns()
+    proprio = torch.tensor(columns.state)
+
+    def see(images: Tensor, rows: slice, sentence: Tensor) -> Tensor:
+        return perception.batch(images, proprio[rows], sentence).features
+
+    folder = cache / f"features-{store.data_hash()[:16]}-{perception.sha256[:16]}"
+    features, wrong_features, wrong = _kept(store, columns, perception, folder, see, perception.config.features, batch)
+    sentences = perception.language.table(columns.instructions)
+    return Frames(columns, features, wrong_features, wrong, sentences, store.spec, store.data_hash())
+
+
+def load_looks(data: Path, perception: Perception, cache: Path, *, batch: int = 64) -> Looks:
+    """As `load_frames`, without the arm's own measurements."""
+    store = open_store(data)
+    columns = store.columns()
+
+    def see(images: Tensor, _: slice, sentence: Tensor) -> Tensor:
+        return perception.look(images, sentence)
+
+    folder = cache / f"looks-{store.data_hash()[:16]}-{perception.sha256[:16]}"
+    looks, wrong_looks, wrong = _kept(store, columns, perception, folder, see, perception.encoder.looks, batch)
+    return Looks(columns, looks, wrong_looks, wrong, store.data_hash())
+
+
+def open_store(data: Path) -> EpisodeStore:
+    """The data set; what of it cannot be read is named on the terminal."""
     store = EpisodeStore(data)
     for problem in store.problems:
         Console(stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")
+    return store
+
+
+def _kept(
+    store: EpisodeStore, columns: Columns, perception: Perception, folder: Path, see: See, width: int, batch: int
+) -> tuple[Floats, Floats, Ints]:
+    """Every frame as `see` tells of it under the right and under a wrong instruction, and which one that is."""
     if missing := set(perception.config.cameras) - set(store.cameras):
-        raise DataError(f"{data} has cameras {list(store.cameras)}; the encoder needs {sorted(missing)} too")
-    columns, data_hash = store.columns(), store.data_hash()
-    sentences = perception.language.table(columns.instructions)
+        raise DataError(f"{store.root} has cameras {list(store.cameras)}; the encoder needs {sorted(missing)} too")
     wrong = wrong_instructions(columns)
-    folder = cache / f"features-{data_hash[:16]}-{perception.sha256[:16]}"
     with sole(folder):
         if not (folder / "done.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            right_out, wrong_out = _encode(store, columns, perception, sentences, wrong, batch)
+            right_out, wrong_out = np.empty((2, len(columns), width), np.float32)
+            _encode(store, columns, perception, see, ((right_out, columns.instruction), (wrong_out, wrong)), batch)
             save(folder / "features.npy", right_out)
             save(folder / "wrong.npy", wrong_out)
-            (folder / "done.json").write_text(json.dumps({"data": data_hash, "encoder": perception.sha256}))
-    features, wrong_features = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
-    return Frames(columns, features, wrong_features, wrong, sentences, store.spec, data_hash)
+            done = {"data": store.data_hash(), "encoder": perception.sha256}
+            (folder / "done.json").write_text(json.dumps(done))
+    right_out, wrong_out = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
+    return right_out, wrong_out, wrong
 
 
 def _encode(
-    store: EpisodeStore, columns: Columns, perception: Perception, sentences: Floats, wrong: Ints, batch: int
-) -> tuple[Floats, Floats]:
+    store: EpisodeStore, columns: Columns, perception: Perception, see: See,
+    wanted: Sequence[tuple[Floats, Ints]], batch: int,
+) -> None:  # fmt: skip
+    """wanted: array to fill, and the instruction of every frame that it is filled under."""
     size = perception.config.image_size
-    right_out = np.empty((len(columns), perception.config.features), np.float32)
-    wrong_out = np.empty_like(right_out)
-    words, proprio = torch.from_numpy(sentences), torch.tensor(columns.state)
+    words = torch.from_numpy(perception.language.table(columns.instructions))
     for episode in track(range(len(store)), "encoding", console=Console(stderr=True)):
         images = store.images(episode)
         views = torch.from_numpy(np.stack([images[c] for c in perception.config.cameras], axis=1))
@@ -76,11 +127,9 @@ def _encode(
         first, end = columns.bounds[episode], columns.bounds[episode + 1]
         for at in range(first, end, batch):
             rows = slice(at, min(at + batch, end))
-            seen = views[rows.start - first : rows.stop - first]
-            for out, instruction in ((right_out, columns.instruction), (wrong_out, wrong)):
-                percept = perception.batch(seen, proprio[rows], words[instruction[rows]])
-                out[rows] = percept.features.numpy()
-    return right_out, wrong_out
+            for out, instruction in wanted:
+                seen = see(views[rows.start - first : rows.stop - first], rows, words[instruction[rows]])
+                out[rows] = seen.numpy()
 
 
 def chunks(columns: Columns, spec: ActionSpec, normaliser: Normaliser) -> Floats:

@@ -1,4 +1,4 @@
-"""vgps train encoder|policy|critic|pixels|trust"""
+"""vgps train encoder|policy|critic|pixels|progress|trust"""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ PARTS = {
     "policy": ("policy", "PolicyTraining", "train_policy"),
     "critic": ("critic", "CriticTraining", "train_critic"),
     "pixels": ("pixel_critic", "PixelTraining", "train_pixels"),
+    "progress": ("progress", "ProgressTraining", "train_progress"),
     "trust": ("trust", "TrustCalibration", "calibrate_trust"),
 }
 
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps train policy --data data/mixed --encoder runs/encoder.safetensors --out runs/policy.safetensors
         vgps train critic --data data/mixed --policy runs/policy.safetensors --out runs/critic.safetensors
         vgps train pixels --data data/mixed --policy runs/policy.safetensors --out runs/pixel_critic.safetensors
+        vgps train progress --data data/mixed --out runs/progress.safetensors
         vgps train trust --data data/mixed --policy runs/policy.safetensors --critic runs/critic.safetensors
     Several processes or GPUs:
         accelerate launch --multi_gpu --num_processes 2 .venv/bin/vgps train critic --threads 1
