@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,14 +134,26 @@ class EpisodeStore:
             instruction_tasks=tuple(task for _, task in pairs),
         )
 
-    def images(self, episode: int) -> dict[str, Image]:
-        """Decoded images of an episode: camera -> (T, height, width, 3) uint8 RGB."""
+    def images(
+        self, episode: int, index: NDArray[np.intp] | None = None, cameras: Sequence[str] = ()
+    ) -> dict[str, Image]:
+        """Decoded images of an episode: camera -> (T, height, width, 3) uint8 RGB.
+
+        index: only these steps, in rising order; no more is decoded than they need. cameras: all when none is named.
+        """
         stored = self._stored[episode]
+        for camera in cameras:
+            if camera not in stored.clips:
+                raise UnknownNameError("camera", camera, self.cameras)
         with open_videos() as videos:
-            return {
-                camera: videos(clip.file, stored.record.name).frames(clip.first, clip.count)
-                for camera, clip in stored.clips.items()
-            }
+            out = {}
+            for camera, clip in stored.clips.items():
+                if cameras and camera not in cameras:
+                    continue
+                video = videos(clip.file, stored.record.name)
+                whole = index is None or len(index) == clip.count
+                out[camera] = video.frames(clip.first, clip.count) if whole else video.pick(clip.first, index)
+            return out
 
     def all_images(self, camera: str, cache: Path | str | None = None) -> Image:
         """Images of all frames, in the order of `columns`. Shape (N, height, width, 3) uint8 RGB.

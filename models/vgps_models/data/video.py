@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
 from vgps_models.errors import DataError
 from vgps_models.spaces import Image
@@ -121,6 +122,34 @@ class VideoReader:
             raise DataError(f"{self._name}: frame {first + done} cannot be decoded ({error})") from error
         if done != count:
             raise DataError(f"{self._name}: {done} of {count} frames from {first} on can be decoded")
+        return out
+
+    def pick(self, first: int, index: NDArray[np.intp]) -> Image:
+        """Frames first + index, index in rising order, decoding only from the key frame before each one on.
+
+        Shape (len(index), height, width, 3) uint8 RGB.
+        """
+        out = np.empty((len(index), self.stream.height, self.stream.width, 3), np.uint8)
+        convert, wanted = VideoReformatter(), {self._ticks(first + int(i)): at for at, i in enumerate(index)}
+        context = self.stream.codec_context
+        try:
+            for tick in sorted(wanted):
+                if tick not in wanted:
+                    continue  # came along with an earlier one
+                self._container.seek(tick, stream=self.stream)
+                for packet in self._container.demux(self.stream):
+                    last = not packet.size or packet.pts >= tick
+                    decoded = packet.decode() if packet.size else []
+                    for frame in [*decoded, *(context.decode(None) if last else [])]:
+                        if (at := wanted.pop(frame.pts, None)) is not None:
+                            out[at] = convert.reformat(frame, format="rgb24").to_ndarray()
+                    if last:
+                        context.flush_buffers()
+                        break
+        except (OSError, av.FFmpegError, ValueError, OverflowError) as error:
+            raise DataError(f"{self._name}: frames from {first} on cannot be decoded ({error})") from error
+        if wanted:
+            raise DataError(f"{self._name}: {len(wanted)} of {len(index)} frames from {first} on cannot be decoded")
         return out
 
     def _ticks(self, index: int) -> int:

@@ -137,7 +137,10 @@ class _Trainer:
         absent = np.isin(tasks, self.config.leave_out)
         known = held & ~absent
         if (known & won).any():
-            out |= {"held_out_voc": float(np.median(orders[known & won])), "held_out_successes": int((known & won).sum())}
+            out |= {
+                "held_out_voc": float(np.median(orders[known & won])),
+                "held_out_successes": int((known & won).sum()),
+            }
         if (known & won).any() and (known & ~won).any():
             chosen = choose_threshold(final[known], won[known])
             out |= {
@@ -146,7 +149,10 @@ class _Trainer:
                 "threshold": chosen.value,
             }
         if (absent & won).any():
-            out |= {"left_out_voc": float(np.median(orders[absent & won])), "left_out_auc": auc(final[absent], won[absent])}
+            out |= {
+                "left_out_voc": float(np.median(orders[absent & won])),
+                "left_out_auc": auc(final[absent], won[absent]),
+            }
         return {name: float(number) for name, number in out.items()}
 
 
