@@ -85,6 +85,10 @@ class EpisodeStore:
     def records(self) -> list[Record]:
         return [stored.record for stored in self._stored]
 
+    def stored(self, episode: int) -> Stored:
+        """Record, columns and whereabouts of one episode."""
+        return self._stored[episode]
+
     @property
     def cameras(self) -> tuple[str, ...]:
         return tuple(self._stored[0].clips)

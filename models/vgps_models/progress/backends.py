@@ -11,7 +11,7 @@ from vgps_models.progress.gvl import GVL, GVLConfig
 BACKENDS = ("learned", "gvl")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BackendConfig:
     """Only the settings of the chosen backend count."""
 

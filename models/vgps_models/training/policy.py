@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, field
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from rich.console import Console
 from torch import Tensor, nn
 
 from vgps_models import checkpoint
+from vgps_models.data import EpisodeStore
 from vgps_models.data.sampling import split_episodes, success_frames
 from vgps_models.errors import DataError
 from vgps_models.perception.runtime import Perception
 from vgps_models.policies import describe, make_net
 from vgps_models.policies.network import ChunkNet
+from vgps_models.progress import annotation
 from vgps_models.spaces import ActionSpec, Normaliser
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.distil import Distillation, Guided, guided
 from vgps_models.training.frames import Floats, Frames, chunks, feature_scale, load_frames
+from vgps_models.training.weights import Weighing, weigh
 from vgps_models.training.wording import Wording
 
 
@@ -48,6 +54,7 @@ class PolicyTraining:
     threads: int = 2  # torch threads
     save_every: int = 1000  # updates between resume points
     model: dict[str, int] = field(default_factory=dict)  # sizes other than the architecture's own: width 128 ...
+    weigh: Weighing = field(default_factory=Weighing)  # count frames by the progress that follows them
     distil: Distillation = field(default_factory=Distillation)  # learn the best of a policy's own samples instead
 
 
@@ -62,6 +69,7 @@ class Lesson:
     architecture: dict[str, Any]  # for `make_net`
     start: ChunkNet | None = None  # weights to begin with
     guided: Guided | None = None  # where the chunks come from, unless from the data
+    weights: Floats | None = None  # how much each frame counts, (N,)
     made_of: dict[str, str] = field(default_factory=dict)  # hashes of the checkpoints that went into it
 
 
@@ -75,6 +83,13 @@ class _Trainer:
         self.train, self.test = np.flatnonzero(train), np.flatnonzero(test)
         if len(self.train) == 0:
             raise DataError(f"{config.data} has no {'successful ' * config.success_only}episode to train on")
+        # Drawn as often as they count, which any architecture's loss can do without knowing.
+        self.odds: Floats | None = None
+        if lesson.weights is not None:
+            weights = lesson.weights[self.train]
+            if not weights.any():
+                raise DataError(f"{config.data}: progress gives every training frame a weight of 0; nothing is left")
+            self.odds = np.cumsum(weights / weights.sum())
         self.features = torch.from_numpy(frames.features)
         self.chunks = torch.from_numpy(lesson.chunks)
         self.sentences = torch.from_numpy(frames.sentences)
@@ -95,7 +110,7 @@ class _Trainer:
     def step(self, step: int) -> dict[str, Tensor]:
         config = self.config
         numpy_random, generator = loop.generators(config.seed, step)
-        rows = self.train[numpy_random.integers(len(self.train), size=config.batch)]
+        rows = self.train[self._draw(numpy_random)]
         instruction = self.instruction[rows]
         told = self.wording.draw(instruction, numpy_random) if config.rephrase else self.sentences[instruction]
         rows, told = parallel.share(rows), parallel.share(told)
@@ -114,6 +129,11 @@ class _Trainer:
         loop.average(self.average, self.net, step, config.average)
         return {"loss": loss.detach()}
 
+    def _draw(self, random: np.random.Generator) -> NDArray[np.int64]:
+        if self.odds is None:
+            return random.integers(len(self.train), size=self.config.batch)
+        return np.searchsorted(self.odds[:-1], random.random(self.config.batch), side="right")
+
     @torch.inference_mode()
     def measure(self) -> dict[str, float]:
         """Loss on held-out episodes, averaged network; of a distilled policy also the critic's scores."""
@@ -129,7 +149,7 @@ class _Trainer:
 def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure, write the checkpoint; None when stopped before the end."""
     torch.set_num_threads(config.threads)
-    lesson = _distilling(config) if config.distil else _cloning(config)
+    lesson = _weighed(config, _distilling(config) if config.distil else _cloning(config))
     frames, perception = lesson.frames, lesson.perception
     trainer = _Trainer(config, lesson)
     hashes = (frames.data_sha256, perception.sha256, *lesson.made_of.values())
@@ -158,6 +178,20 @@ def train_policy(config: PolicyTraining, *, stop_after: int | None = None) -> Pa
     checkpoint.save(config.out, card, modules, perception.language)
     loop.finish(config.out)
     return config.out
+
+
+def _weighed(config: PolicyTraining, lesson: Lesson) -> Lesson:
+    """The lesson with weights by progress, if they are asked for."""
+    if config.weigh.kind == "none":
+        return lesson
+    store = EpisodeStore(config.data)
+    path = config.weigh.progress or annotation.default_path(config.data, "learned")
+    made = annotation.read(path, store)
+    weights, trust = weigh(config.weigh, made.values, lesson.frames.columns, lesson.frames.spec.horizon)
+    for task in (task for task, trusted in trust.items() if not trusted):
+        Console(stderr=True).print(f"{task}: {made.source} orders its successes badly, so it is cloned without weights")
+    told = {"progress_source": made.source, "progress_sha256": hashlib.sha256(weights.tobytes()).hexdigest()}
+    return replace(lesson, weights=weights, made_of=lesson.made_of | told)
 
 
 def _cloning(config: PolicyTraining) -> Lesson:

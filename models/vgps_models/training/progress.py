@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,29 +131,23 @@ class _Trainer:
         values = self.net.values(self.looks).mean(0).numpy()
         columns, out = self.frames.columns, {}
         won, bounds = succeeded(columns), columns.bounds
-        orders = np.array([voc(values[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)])
+        orders = np.array([voc(values[a:b]) for a, b in pairwise(bounds)])
         final = values[bounds[1:] - 1]
         held = self.test[bounds[:-1]]
         tasks = np.array(columns.instruction_tasks)[columns.instruction[bounds[:-1]]]
         absent = np.isin(tasks, self.config.leave_out)
         known = held & ~absent
         if (known & won).any():
-            out |= {
-                "held_out_voc": float(np.median(orders[known & won])),
-                "held_out_successes": int((known & won).sum()),
-            }
+            out["held_out_voc"] = np.median(orders[known & won])
+            out["held_out_successes"] = (known & won).sum()
         if (known & won).any() and (known & ~won).any():
             chosen = choose_threshold(final[known], won[known])
-            out |= {
-                "held_out_auc": auc(final[known], won[known]),
-                "held_out_balanced_accuracy": chosen.balanced_accuracy,
-                "threshold": chosen.value,
-            }
+            out["held_out_auc"] = auc(final[known], won[known])
+            out["held_out_balanced_accuracy"] = chosen.balanced_accuracy
+            out["threshold"] = chosen.value
         if (absent & won).any():
-            out |= {
-                "left_out_voc": float(np.median(orders[absent & won])),
-                "left_out_auc": auc(final[absent], won[absent]),
-            }
+            out["left_out_voc"] = np.median(orders[absent & won])
+            out["left_out_auc"] = auc(final[absent], won[absent])
         return {name: float(number) for name, number in out.items()}
 
 

@@ -1,9 +1,9 @@
-"""vgps data info|check|repair"""
+"""vgps data info|check|repair|progress|filter"""
 
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from vgps_models.progress.backends import BackendConfig
 from vgps_node.cli import choose
 
 
@@ -21,6 +22,22 @@ class DataCommand:
     json: Path | None = None  # also write what was found to this file
 
 
+@dataclass(frozen=True)
+class ProgressCommand(BackendConfig):
+    root: tyro.conf.Positional[Path]  # folder of the data set
+    frames: int = 0  # moments of an episode that are judged, evenly spread; 0 for all, best at most 30 with gvl
+    out: Path | None = None  # parquet file; default: <data set>.progress-<backend>.parquet beside it
+
+
+@dataclass(frozen=True)
+class FilterCommand:
+    root: tyro.conf.Positional[Path]  # folder of the data set
+    out: Path  # folder of the data set to write
+    by: str = "progress"  # progress: the last value of an episode | outcome: the recorded success
+    progress: Path | None = None  # file of `vgps data progress`; default: the learned estimator's, beside the data set
+    above: float | None = None  # least last value; default: the estimator's own threshold of success
+
+
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Look into a data set.
 
@@ -28,10 +45,12 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps data info data/mixed      counts, success rates, flaws, the data hash
         vgps data check data/mixed     verify every file and episode; exit code 1 when something is damaged
         vgps data repair data/mixed    keep what is sound, set the rest aside
+        vgps data progress data/mixed  how far along every frame is, into a parquet file beside it; resumes
+        vgps data filter data/mixed --by progress --out data/good    only the episodes that seem to end well
     """
-    what, rest = choose("data command", ["info", "check", "repair"], arguments, prog=prog, about=main.__doc__ or "")
-    command = tyro.cli(DataCommand, args=rest, prog=f"{prog} {what}")
-    return {"info": _info, "check": _check, "repair": _repair}[what](command)
+    what, rest = choose("data command", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
+    kind, run = PARTS[what]
+    return run(tyro.cli(kind, args=rest, prog=f"{prog} {what}", description=main.__doc__))
 
 
 def _info(command: DataCommand) -> int:
@@ -76,6 +95,59 @@ def _repair(command: DataCommand) -> int:
     return 0
 
 
+def _progress(command: ProgressCommand) -> int:
+    from vgps_models.data import EpisodeStore
+    from vgps_models.progress import annotation
+    from vgps_models.progress.backends import make_estimator
+    from vgps_node.commands.collect import bar
+
+    store, estimator = EpisodeStore(command.root), make_estimator(command)
+    out = command.out or annotation.default_path(command.root, command.backend)
+    with bar() as progress:
+        line = progress.add_task(f"judging by {estimator.source}", total=len(store))
+        made, usage = annotation.annotate(
+            estimator, store, out, frames=command.frames, progress=lambda: progress.advance(line)
+        )
+    console = Console()
+    console.print(
+        f"wrote {out}: {len(store)} episodes by {made.source}; {usage.requests} requests, {usage.cost_usd:.4f} USD, "
+        f"{made.failures} answers could not be used"
+    )
+    return 0
+
+
+def _filter(command: FilterCommand) -> int:
+    import numpy as np
+
+    from vgps_models.data import EpisodeStore
+    from vgps_models.data.sampling import succeeded
+    from vgps_models.data.subset import write_subset
+    from vgps_models.errors import DataError, UnknownNameError
+    from vgps_models.progress import annotation
+
+    if command.by not in FILTERS:
+        raise UnknownNameError("filter", command.by, FILTERS)
+    store = EpisodeStore(command.root)
+    columns = store.columns()
+    won = succeeded(columns)
+    keep, what = won, "that succeeded"
+    if command.by == "progress":
+        made = annotation.read(command.progress or annotation.default_path(command.root, "learned"), store)
+        least = made.threshold if command.above is None else command.above
+        if least is None:
+            raise DataError(f"{made.source} has no threshold of success; say with --above how much is enough")
+        final = made.finals(columns.bounds)
+        keep = np.where(np.isnan(final), False, final >= least)  # no answer, no trust
+        what = f"that {made.source} sees end at {least:.0%} or more"
+    write_subset(store, keep, command.out)
+    agree = int((keep & won).sum())
+    Console().print(
+        f"wrote {command.out}: {keep.sum()} of {len(store)} episodes, those {what}; "
+        f"{agree} of them are recorded as successes, {int(won.sum()) - agree} recorded successes were left out"
+    )
+    return 0
+
+
 def _problems(console: Console, problems: Sequence[Any]) -> int:
     for problem in problems:
         console.print(f"damaged: {problem}", markup=False)
@@ -86,3 +158,13 @@ def _write(path: Path | None, content: dict[str, Any]) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json_module.dumps(content, indent=2) + "\n")
+
+
+FILTERS = ("progress", "outcome")
+PARTS: dict[str, tuple[Any, Callable[[Any], int]]] = {
+    "info": (DataCommand, _info),
+    "check": (DataCommand, _check),
+    "repair": (DataCommand, _repair),
+    "progress": (ProgressCommand, _progress),
+    "filter": (FilterCommand, _filter),
+}

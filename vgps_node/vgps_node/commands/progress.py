@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,16 @@ PARTS = ("score", "check")
 
 
 @dataclass(frozen=True)
-class ScoreCommand:
+class ScoreCommand(BackendConfig):
     source: tyro.conf.Positional[str]  # DATASET:EPISODE, the number as `vgps data info` counts
-    estimator: tyro.conf.OmitArgPrefixes[BackendConfig] = field(default_factory=BackendConfig)
     task: str = ""  # what was to be done; empty: as the episode was told
     frames: int = 30  # moments that are judged, evenly spread; 0 for all
     json: Path | None = None  # also write the curve to this file
 
 
 @dataclass(frozen=True)
-class CheckCommand:
+class CheckCommand(BackendConfig):
     data: tyro.conf.Positional[Path]  # data set with known outcomes, unseen by the estimator
-    estimator: tyro.conf.OmitArgPrefixes[BackendConfig] = field(default_factory=BackendConfig)
     frames: int = 30  # moments of an episode, evenly spread; 0 for all
     controls: int = 40  # successes that each control is made of
     seed: int = 0  # of the choice of controls
@@ -70,7 +68,7 @@ def _score(command: ScoreCommand) -> int:
     record = store.records[episode]
     clip = clips.of_episode(store, episode, command.frames)
     clip = Clip(clip.views, command.task or clip.task)
-    estimate = make_estimator(command.estimator).estimate(clip)
+    estimate = make_estimator(command).estimate(clip)
     steps = spaced(record.length, command.frames or record.length)
     curve = Curve.of(estimate.values)
     console = Console()
@@ -97,7 +95,7 @@ def _check(command: CheckCommand) -> int:
     from vgps_models.training import provenance
     from vgps_node.commands.collect import bar
 
-    store, estimator = EpisodeStore(command.data), make_estimator(command.estimator)
+    store, estimator = EpisodeStore(command.data), make_estimator(command)
     with bar() as progress:
         line = progress.add_task(f"judging by {estimator.source}", total=examination.count(store, command.controls))
         found = examination.examine(

@@ -48,9 +48,7 @@ class Learned:
         """(T, V, s, s, 3), resized where the cameras have another resolution."""
         config = self.perception.config
         if missing := [name for name in config.cameras if name not in views]:
-            raise DataError(
-                f"the learned estimator looks through {list(config.cameras)}; the clip has {sorted(views)}, not {missing}"
-            )
+            raise DataError(f"the clip has cameras {sorted(views)}; the learned estimator needs {missing} too")
         return torch.stack([_resized(views[name], config.image_size) for name in config.cameras], dim=1)
 
 
