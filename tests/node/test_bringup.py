@@ -15,7 +15,7 @@ from vgps_node.bringup import GraphOptions, NodeSpec, sim_graph
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("spec", sim_graph(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", sim_graph(GraphOptions(progress="progress")), ids=lambda spec: spec.name)
 def test_every_node_is_a_module_and_an_executable(spec: NodeSpec) -> None:
     assert callable(importlib.import_module(f"vgps_node.{spec.name}").main)
     assert (ROOT / "vgps_node" / "scripts" / spec.name).is_file()

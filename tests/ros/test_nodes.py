@@ -24,6 +24,7 @@ from vgps_node.gate_node import GateNode
 from vgps_node.moments import ArmState, Candidates, Chunk, Moment, TaskState
 from vgps_node.observing import ObservationInput
 from vgps_node.policy_node import PolicyNode
+from vgps_node.progress_node import ProgressNode
 from vgps_node.runtime import RELIABLE, image_qos, ros
 from vgps_node.sim_node import SimNode
 from vgps_node.value_node import ValueNode
@@ -228,6 +229,27 @@ def test_the_value_node_waits_for_the_image_when_candidates_come_first(bench: Be
     bench.say(topics.CANDIDATES, messages.candidates_to_msg(Candidates(later, actions)))
     bench.until(lambda: len(chunks) == 2)  # the first one needs no image
     assert np.array_equal(messages.chunk_from_msg(chunks[1]).actions, actions[0])
+
+
+@pytest.mark.parametrize("bench", [ProgressNode], indirect=True)
+def test_progress_is_told_of_images_alone_at_planned_steps_and_at_the_end(bench: Bench) -> None:
+    heard = bench.listen(msg.Progress, topics.PROGRESS)
+    assert bench.set(execute=3) == "" and "at least 1" in bench.set(execute=0) and "progres" in bench.set(checkpoint="x")
+
+    def see(task: TaskState) -> None:
+        camera(bench, task.moment)
+        bench.say(CONTRACT.task.topic, messages.task_state_to_msg(task))
+
+    see(task_state())
+    bench.until(lambda: heard)
+    told = messages.progress_from_msg(heard[0])
+    assert told.moment == task_state().moment and told.source == "learned:progress" and told.ms > 0
+    assert 0 <= told.value <= 1 and told.spread >= 0
+    assert told.success == (told.value >= bench.node.estimator.threshold)  # type: ignore[attr-defined]
+    see(task_state(1))  # nothing is judged at step 1 ...
+    see(replace(task_state(2), done=True))  # ... but the end always is
+    bench.until(lambda: len(heard) == 2)
+    assert heard[1].step == 2
 
 
 def test_images_are_reliable_where_the_world_waits_for_them() -> None:

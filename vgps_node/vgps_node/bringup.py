@@ -14,7 +14,7 @@ from vgps_models.selection import Selection
 Parameter = bool | int | float | str
 
 CLOCKS = ("lockstep", "latency", "realtime")
-SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
+SIM, POLICY, VALUE, GATE, PROGRESS = "sim_node", "policy_node", "value_node", "gate_node", "progress_node"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class GraphOptions:
 
     policy: str = "policy"  # checkpoint that proposes: a shipped name or a path
     critic: str = "critic"  # checkpoint that judges; "none" for no critic
+    progress: str = "none"  # checkpoint that says how far along the task is; "none" for nobody
     k: int = 10  # chunks proposed for an observation
     selection: Selection = field(default_factory=Selection)  # how one is chosen
     execute: int = 2  # control steps of a chunk before the next one
@@ -73,9 +74,11 @@ def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
     realtime = o.clock == "realtime"
     common: dict[str, Parameter] = {"use_sim_time": True}
     seeing = common | {"execute": o.execute, "reliable_images": not realtime}
+    advice = [] if o.progress == "none" else [NodeSpec(PROGRESS, seeing | {"checkpoint": o.progress})]
     return [
         NodeSpec(SIM, {"max_steps": o.max_steps, "clock": o.clock, "latency": o.latency}),
         NodeSpec(POLICY, seeing | {"checkpoint": o.policy, "k": o.k}),
         NodeSpec(VALUE, seeing | {"checkpoint": o.critic} | o.selection.to_json()),
         NodeSpec(GATE, common | {"execute": o.execute, "hold_after": 0.5 if realtime else 5.0}),
+        *advice,
     ]

@@ -19,7 +19,7 @@ from vgps_models.spaces import Array
 from vgps_models.spaces import Image as Pixels
 from vgps_msgs import msg as vgps
 from vgps_node.gate import Output, Status
-from vgps_node.moments import ArmState, Candidates, Chunk, Moment, Scores, TaskState
+from vgps_node.moments import ArmState, Candidates, Chunk, Moment, Progress, Scores, TaskState
 from vgps_sim.kinematics import JointCommand
 
 BASE_FRAME = "base_link"
@@ -207,6 +207,23 @@ def scores_to_msg(scores: Scores) -> vgps.Scores:
         score_ms=scores.score_ms,
         candidates_to_choice_ms=scores.candidates_to_choice_ms,
     )
+
+
+def progress_to_msg(progress: Progress) -> vgps.Progress:
+    return vgps.Progress(
+        header=header(progress.moment.stamp),
+        seed=progress.moment.seed,
+        step=progress.moment.step,
+        source=progress.source,
+        value=progress.value,
+        spread=progress.spread,
+        success=progress.success,
+        ms=progress.ms,
+    )
+
+
+def progress_from_msg(message: vgps.Progress) -> Progress:
+    return Progress(_moment(message), message.source, message.value, message.spread, message.success, message.ms)
 
 
 def scores_from_msg(message: vgps.Scores) -> Scores:

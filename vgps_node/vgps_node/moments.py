@@ -90,6 +90,18 @@ class Scores:
     candidates_to_choice_ms: float
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far along a moment looks; fields as in Progress.msg."""
+
+    moment: Moment
+    source: str
+    value: float
+    spread: float
+    success: bool
+    ms: float
+
+
 class Recent(Generic[T]):
     """The values of the newest few stamps; older ones are forgotten."""
 

@@ -10,6 +10,7 @@ from sensor_msgs.msg import Image, JointState
 
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.spaces import Image as Pixels
 from vgps_models.spaces import Observation
 from vgps_msgs.msg import TaskState as TaskStateMsg
 from vgps_node import messages
@@ -19,6 +20,7 @@ from vgps_sim.kinematics import ToolKinematics
 
 OnArm = Callable[[TaskState, ArmState], None]
 OnObservation = Callable[[TaskState, Observation], None]
+OnSight = Callable[[TaskState, dict[str, Pixels]], None]
 
 
 class ArmInput:
@@ -54,26 +56,47 @@ class ObservationInput:
         self._callback(task, observation)
 
 
+class SightInput:
+    """Calls back with task state and all images of a moment, for those who know nothing of the arm.
+
+    reliable: whether lost images are sent again; see `image_qos`.
+    """
+
+    def __init__(self, node: Node, contract: Contract, callback: OnSight, *, reliable: bool) -> None:
+        self._callback, self._cameras = callback, tuple(contract.images)
+        _Input(node, contract, {name: image_qos(reliable) for name in self._cameras}, self._complete, joints=False)
+
+    def _complete(self, parts: dict[str, Any]) -> None:
+        self._callback(parts["task"], {name: parts[name] for name in self._cameras})
+
+
 class _Input:
     """Subscriptions into one joiner. images: camera name -> quality of service."""
 
     def __init__(
-        self, node: Node, contract: Contract, images: dict[str, Any], complete: Callable[[dict[str, Any]], None]
+        self,
+        node: Node,
+        contract: Contract,
+        images: dict[str, Any],
+        complete: Callable[[dict[str, Any]], None],
+        *,
+        joints: bool = True,
     ) -> None:
         self._node, self._complete = node, complete
-        self._joiner = Joiner(("task", "joints", *images))
+        self._joiner = Joiner(("task", *(["joints"] if joints else []), *images))
 
         def listen(part: str, kind: type, topic: str, qos: Any, convert: Callable[[Any], Any]) -> None:
             node.create_subscription(kind, topic, lambda message: self._take(part, message, convert), qos)
 
         listen("task", TaskStateMsg, contract.task.topic, RELIABLE, messages.task_state_from_msg)
-        listen(
-            "joints",
-            JointState,
-            contract.state.topic,
-            RELIABLE,
-            lambda message: messages.arm_state_from_msg(message, contract),
-        )
+        if joints:
+            listen(
+                "joints",
+                JointState,
+                contract.state.topic,
+                RELIABLE,
+                lambda message: messages.arm_state_from_msg(message, contract),
+            )
         for name, qos in images.items():
             feature = contract.images[name]
             listen(

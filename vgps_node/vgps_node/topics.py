@@ -16,6 +16,7 @@ from vgps_sim.kinematics import ToolKinematics
 CANDIDATES = "/policy/candidates"
 CHUNK = "/value/action_chunk"
 SCORES = "/value/scores"
+PROGRESS = "/progress"
 JOINT_COMMAND = "/arm/joint_command"
 GATE_STATUS = "/gate/status"
 

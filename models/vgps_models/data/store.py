@@ -155,8 +155,10 @@ class EpisodeStore:
                 if cameras and camera not in cameras:
                     continue
                 video = videos(clip.file, stored.record.name)
-                whole = index is None or len(index) == clip.count
-                out[camera] = video.frames(clip.first, clip.count) if whole else video.pick(clip.first, index)
+                if index is None or len(index) == clip.count:
+                    out[camera] = video.frames(clip.first, clip.count)
+                else:
+                    out[camera] = video.pick(clip.first, index)
             return out
 
     def all_images(self, camera: str, cache: Path | str | None = None) -> Image:

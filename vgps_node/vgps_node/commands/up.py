@@ -32,6 +32,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps up sim                                  a simulated arm under guided control
         vgps up sim --rule first --k 1               the bare policy
         vgps up sim --clock realtime                 against the wall clock
+        vgps up sim --progress progress              with live estimates of progress on /progress
         ros2 service call /sim/reset vgps_msgs/srv/Reset "{task: put_spoon_on_towel, seed: 1}"
     """
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
