@@ -16,7 +16,7 @@ from vgps_models.data.contents import read_merged, read_waiting
 from vgps_models.data.episodes import ACTION, COMMANDED, DONE, ENVIRONMENT_STATE, FLAWED, JOINTS, STATE, SUCCESS
 from vgps_models.data.layout import INFO
 from vgps_models.data.merge import finish_swap, is_merged
-from vgps_models.data.records import Problem, Record, Stored, data_hash, flag, open_videos, vector
+from vgps_models.data.records import Problem, Record, Stored, Videos, data_hash, flag, open_videos, vector
 from vgps_models.data.staging import staged_path
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.spaces import ActionSpec, Image
@@ -139,27 +139,32 @@ class EpisodeStore:
         )
 
     def images(
-        self, episode: int, index: NDArray[np.intp] | None = None, cameras: Sequence[str] = ()
+        self,
+        episode: int,
+        index: NDArray[np.intp] | None = None,
+        cameras: Sequence[str] = (),
+        videos: Videos | None = None,
     ) -> dict[str, Image]:
         """Decoded images of an episode: camera -> (T, height, width, 3) uint8 RGB.
 
         index: only these steps, in rising order; no more is decoded than they need. cameras: all when none is named.
+        videos: files that stay open from call to call, of this thread alone.
         """
-        stored = self._stored[episode]
         for camera in cameras:
-            if camera not in stored.clips:
+            if camera not in self.cameras:
                 raise UnknownNameError("camera", camera, self.cameras)
-        with open_videos() as videos:
-            out = {}
-            for camera, clip in stored.clips.items():
-                if cameras and camera not in cameras:
-                    continue
-                video = videos(clip.file, stored.record.name)
-                if index is None or len(index) == clip.count:
-                    out[camera] = video.frames(clip.first, clip.count)
-                else:
-                    out[camera] = video.pick(clip.first, index)
-            return out
+        if videos is None:
+            with open_videos() as videos:
+                return self.images(episode, index, cameras, videos)
+        stored, out = self._stored[episode], {}
+        for camera in cameras or stored.clips:
+            clip = stored.clips[camera]
+            video = videos(clip.file, stored.record.name)
+            if index is None or len(index) == clip.count:
+                out[camera] = video.frames(clip.first, clip.count)
+            else:
+                out[camera] = video.pick(clip.first, index)
+        return out
 
     def all_images(self, camera: str, cache: Path | str | None = None) -> Image:
         """Images of all frames, in the order of `columns`. Shape (N, height, width, 3) uint8 RGB.

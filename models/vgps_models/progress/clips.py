@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 
 from vgps_models.data import EpisodeStore
+from vgps_models.data.records import Videos
 from vgps_models.progress.estimate import Clip, Estimate, Estimator, Example, spaced
 
 
-def of_episode(store: EpisodeStore, episode: int, frames: int = 0, cameras: Sequence[str] = ()) -> Clip:
+def of_episode(
+    store: EpisodeStore, episode: int, frames: int = 0, cameras: Sequence[str] = (), *, videos: Videos | None = None
+) -> Clip:
     """`frames` moments evenly spread over an episode, first and last among them; 0 for all. Only they are decoded.
 
-    cameras: all of them when none is named.
+    cameras: all of them when none is named. videos: files that stay open from call to call, of this thread alone.
     """
     record = store.records[episode]
     index = spaced(record.length, frames or record.length)
-    return Clip(store.images(episode, index, cameras), record.instruction)
+    return Clip(store.images(episode, index, cameras, videos), record.instruction)
 
 
 def each(

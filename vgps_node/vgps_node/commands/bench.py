@@ -1,4 +1,4 @@
-"""vgps bench score|train|listen"""
+"""vgps bench score|train|listen|prompts"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ T = TypeVar("T")
 PARTS = {
     "score": ("vgps_models.training.bench", "ScoreBench", "bench_score"),
     "train": ("vgps_models.training.bench_train", "TrainBench", "bench_train"),
+    "prompts": ("vgps_models.progress.bench", "PromptBench", "bench_prompts"),
     "listen": ("vgps_node.listening", "ListenBench", "bench_listen"),
 }
 
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps bench score --json runs/bench-score.json    scoring K chunks, encoder included
         vgps bench score --config resnet34 --threads 2 --json runs/bench-resnet34.json    the published critic
         vgps bench train --json runs/bench-train.json    one training step of the published critic
+        vgps bench prompts --data data/mixed --json runs/bench-prompts.json    questions to vision-language models
         vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?
     """
     part, rest = choose("bench", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
