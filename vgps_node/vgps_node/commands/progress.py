@@ -1,9 +1,9 @@
-"""vgps progress score|check"""
+"""vgps progress score|report|check"""
 
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,28 @@ from rich.console import Console
 from rich.table import Table
 
 from vgps_models.errors import DataError
+from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
 from vgps_node.cli import choose
 
-PARTS = ("score", "check")
+PARTS = ("score", "report", "check")
 
 
 @dataclass(frozen=True)
 class ScoreCommand(BackendConfig):
-    source: tyro.conf.Positional[str]  # DATASET:EPISODE, the number as `vgps data info` counts
-    task: str = ""  # what was to be done; empty: as the episode was told
+    source: tyro.conf.Positional[str]  # a video file, or DATASET:EPISODE, or FOLDER_OF_VIDEOS:NUMBER
+    task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments that are judged, evenly spread; 0 for all
     json: Path | None = None  # also write the curve to this file
+
+
+@dataclass(frozen=True)
+class ReportCommand(BackendConfig):
+    source: tyro.conf.Positional[Path]  # a data set, a folder of videos, or one video
+    task: str = ""  # what was to be done; empty: as the recording says
+    frames: int = 30  # moments of an attempt, evenly spread; 0 for all
+    episodes: int = 0  # only the first so many; 0 for all
+    out: Path = Path("runs/progress.html")  # page to write
 
 
 @dataclass(frozen=True)
@@ -43,39 +53,40 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     Examples:
         vgps progress score data/mixed:12                       the curve of one episode
         vgps progress score data/mixed:12 --task "put the carrot on the plate"
-        vgps progress score data/mixed:12 --backend gvl --gvl.chat.model NAME --gvl.chat.base-url URL
+        vgps progress score kitchen.mp4 --task "open the drawer" --backend gvl --gvl.chat.model NAME
+        vgps progress report data/mixed --episodes 100          a page of all curves, the oddest with pictures
         vgps progress check data/held_out --json runs/progress.json    order, success detection, controls
     """
     part, rest = choose("part", PARTS, arguments, prog=prog, about=main.__doc__ or "")
-    kind = {"score": ScoreCommand, "check": CheckCommand}[part]
-    command = tyro.cli(kind, args=rest, prog=f"{prog} {part}", description=main.__doc__)
-    return _score(command) if isinstance(command, ScoreCommand) else _check(command)
+    kind, run = {
+        "score": (ScoreCommand, _score),
+        "report": (ReportCommand, _report),
+        "check": (CheckCommand, _check),
+    }[part]
+    return run(tyro.cli(kind, args=rest, prog=f"{prog} {part}", description=main.__doc__))
 
 
 def _score(command: ScoreCommand) -> int:
-    from vgps_models.data import EpisodeStore
-    from vgps_models.progress import clips
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.estimate import Clip, spaced
+    from vgps_models.progress.footage import open_footage
     from vgps_models.progress.measures import Curve
 
     root, _, number = command.source.rpartition(":")
-    if not root or not number.isdigit():
-        raise DataError(f"'{command.source}' names no episode; write it as DATASET:EPISODE, for example data/mixed:12")
-    store, episode = EpisodeStore(root), int(number)
-    if episode >= len(store):
-        raise DataError(f"{root} has episodes 0 .. {len(store) - 1}; there is no {episode}")
-    record = store.records[episode]
-    clip = clips.of_episode(store, episode, command.frames)
-    clip = Clip(clip.views, command.task or clip.task)
-    estimate = make_estimator(command).estimate(clip)
-    steps = spaced(record.length, command.frames or record.length)
+    path, index = (Path(root), int(number)) if root and number.isdigit() else (Path(command.source), None)
+    footage = open_footage(path, command.task)
+    if index is None and len(footage) > 1:
+        raise DataError(f"{path} holds {len(footage)} attempts; say which one, as {path}:0")
+    if index is not None and index >= len(footage):
+        raise DataError(f"{path} has attempts 0 .. {len(footage) - 1}; there is no {index}")
+    scene = footage.scene(index or 0, command.frames)
+    estimate = make_estimator(command).estimate(scene.clip)
     curve = Curve.of(estimate.values)
     console = Console()
-    console.print(f'{record.name}  "{clip.task}"  {"success" if record.success else "failure"}', highlight=False)
-    for step, value, spread in zip(steps, estimate.values, estimate.spread, strict=True):
+    outcome = {True: "success", False: "failure", None: "outcome unknown"}[scene.success]
+    console.print(f'{scene.name}  "{scene.clip.task}"  {outcome}', highlight=False)
+    for at, value, spread in zip(scene.seconds, estimate.values, estimate.spread, strict=True):
         told = "no answer" if np.isnan(value) else f"{value:4.0%} +- {spread:3.0%}  {'█' * round(40 * value)}"
-        console.print(f"{step:4d}  {told}", highlight=False)
+        console.print(f"{at:6.1f} s  {told}", highlight=False)
     console.print(
         f"{estimate.source}: VOC {curve.voc:.2f}, final {curve.final:.0%}, maximum {curve.maximum:.0%}, "
         f"drawdown {curve.drawdown:.0%}; {estimate.usage.requests} requests, {estimate.usage.cost_usd:.4f} USD"
@@ -83,9 +94,45 @@ def _score(command: ScoreCommand) -> int:
     for failure in estimate.failures:
         console.print(f"unusable answer: {failure}", markup=False)
     known = [None if np.isnan(v) else round(float(v), 4) for v in estimate.values]
-    numbers = {"episode": record.name, "task": clip.task, "steps": steps.tolist(), "values": known}
+    numbers = {"name": scene.name, "task": scene.clip.task, "seconds": scene.seconds.round(3).tolist(), "values": known}
     _write(command.json, numbers | {"source": estimate.source} | curve.to_json())
     return 1 if estimate.failed else 0
+
+
+def _report(command: ReportCommand) -> int:
+    from vgps_models.files import write_whole
+    from vgps_models.progress import clips
+    from vgps_models.progress.backends import make_estimator
+    from vgps_models.progress.footage import Scene, open_footage
+    from vgps_models.progress.page import Entry, page
+    from vgps_node.commands.collect import bar
+
+    footage, estimator = open_footage(command.source, command.task), make_estimator(command)
+    count = min(command.episodes or len(footage), len(footage))
+    waiting: dict[str, Scene] = {}
+    problems, entries = list(footage.problems), dict[int, Entry]()
+
+    def scenes() -> Iterator[tuple[str, Clip]]:
+        for index in range(count):
+            try:
+                scene = footage.scene(index, command.frames)
+            except DataError as error:
+                problems.append(str(error))
+                continue
+            waiting[str(index)] = scene
+            yield str(index), scene.clip
+
+    with bar() as progress:
+        line = progress.add_task(f"judging by {estimator.source}", total=count)
+        for index, estimate in clips.each(estimator, scenes()):
+            entries[int(index)] = Entry.of(waiting.pop(index), estimate)
+            progress.update(line, completed=len(entries))
+    threshold = getattr(estimator, "threshold", None)
+    ordered = [entries[index] for index in sorted(entries)]
+    text = page(f"Progress in {command.source}", estimator.source, ordered, threshold=threshold, problems=problems)
+    write_whole(command.out, text.encode())
+    print(f"wrote {command.out}: {len(ordered)} attempts, {len(problems)} could not be used")
+    return 0 if ordered else 1
 
 
 def _check(command: CheckCommand) -> int:

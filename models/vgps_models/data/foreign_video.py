@@ -1,0 +1,106 @@
+"""Frames of any video file at given times: variable rates, rotated phones, sound beside the picture."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from vgps_models.errors import DataError
+from vgps_models.spaces import Image
+
+SKIP_S = 1.0  # farther ahead than this it is quicker to seek than to decode on
+MOST_PIXELS = 1 << 24  # of one frame; a header that says more is not believed
+
+
+class ForeignVideo:
+    """Every error is a DataError naming the file. Times are seconds from the first frame on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._container: Any = av.open(str(path), "r")
+        except (OSError, av.FFmpegError, ValueError) as error:
+            raise DataError(f"{path} cannot be opened as a video ({error})") from None
+        try:
+            if not self._container.streams.video:
+                raise DataError(f"{path} has no picture: {len(self._container.streams.audio)} sound tracks alone")
+            self._stream: Any = self._container.streams.video[0]
+            if not 0 < self._stream.width * self._stream.height <= MOST_PIXELS:
+                raise DataError(f"{path} has frames of {self._stream.width}x{self._stream.height}; too odd to be read")
+            self._tick = float(self._stream.time_base)
+            self._stamps = self._read_stamps()
+        except BaseException:
+            self._container.close()
+            raise
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """When each frame is shown [s], rising, the first at 0. Shape (N,)."""
+        return (self._stamps - self._stamps[0]) * self._tick
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def frames(self, index: NDArray[np.intp], side: int = 512) -> Image:
+        """Frames by number, in rising order, no longer than `side` [px] on their longer side.
+
+        Only what lies between a key frame and a wanted frame is decoded. Shape (len(index), h, w, 3) uint8 RGB.
+        """
+        out: list[Image] = []
+        wanted = [int(self._stamps[i]) for i in index]
+        position: int | None = None
+        decoder: Any = None
+        try:
+            for stamp in wanted:
+                if decoder is None or position is None or (stamp - position) * self._tick > SKIP_S:
+                    self._container.seek(stamp, stream=self._stream)
+                    decoder = self._container.decode(self._stream)
+                for frame in decoder:
+                    position = frame.pts
+                    if position is not None and position >= stamp:
+                        out.append(_picture(frame, side))
+                        break
+                else:
+                    break
+        except (OSError, av.FFmpegError, ValueError) as error:
+            raise DataError(f"{self.path}: frame {int(index[len(out)])} cannot be decoded ({error})") from None
+        if len(out) < len(wanted):
+            raise DataError(
+                f"{self.path}: frame {int(index[len(out)])} of {len(self)} cannot be decoded; it is cut short"
+            )
+        if len({image.shape for image in out}) > 1:
+            raise DataError(f"{self.path}: its frames change their size")
+        return np.stack(out)
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _read_stamps(self) -> NDArray[np.int64]:
+        """Time stamps of all frames, from the packets alone."""
+        try:
+            stamps = [packet.pts for packet in self._container.demux(self._stream) if packet.pts is not None]
+        except (OSError, av.FFmpegError, ValueError) as error:
+            raise DataError(f"{self.path} is damaged ({error})") from None
+        if not stamps:
+            raise DataError(f"{self.path} has no frames")
+        return np.unique(np.array(stamps, np.int64))
+
+
+def sample(path: Path, index: NDArray[np.intp], side: int = 512) -> Image:
+    """Frames of a file that is opened for this alone; see `ForeignVideo.frames`."""
+    with closing(ForeignVideo(path)) as video:
+        return video.frames(index, side)
+
+
+def _picture(frame: Any, side: int) -> Image:
+    """As a viewer would show it: scaled down and turned upright."""
+    scale = min(1.0, side / max(frame.width, frame.height))
+    width, height = (max(1, round(scale * n)) for n in (frame.width, frame.height))
+    pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns))

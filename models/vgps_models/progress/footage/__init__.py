@@ -1,0 +1,5 @@
+"""Whatever shows an attempt at a task: our data sets, other LeRobot data sets, video files."""
+
+from vgps_models.progress.footage.base import Footage, Scene, open_footage
+
+__all__ = ["Footage", "Scene", "open_footage"]

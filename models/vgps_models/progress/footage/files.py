@@ -1,0 +1,86 @@
+"""Video files with a task in words.
+
+| what lies there | what it is |
+|---|---|
+| `a.mp4` | one attempt seen by one camera, called as `CAMERA` |
+| `folder/a.mp4`, `folder/b.mp4` | an attempt each |
+| `folder/attempt/front.mp4`, `folder/attempt/wrist.mp4` | one attempt seen by two cameras of these names |
+
+The task is in `a.txt` beside `a.mp4`, in `attempt/task.txt`, in `folder/task.txt`, or is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+
+from vgps_models.data.foreign_video import ForeignVideo
+from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.progress.estimate import Clip, spaced
+from vgps_models.progress.footage.base import VIDEO_SUFFIXES, Scene
+
+CAMERA = "camera"
+TASK = "task.txt"
+MOST_WORDS = 2000  # characters of a task
+
+
+class VideoFiles:
+    """Attempts in the order of their names. Files that are no videos, and videos without a task, are in `problems`."""
+
+    def __init__(self, path: Path, task: str = "") -> None:
+        self.problems: list[str] = []
+        self._attempts: list[tuple[str, dict[str, Path], str]] = []
+        if path.is_file():
+            self._add(path.stem, {CAMERA: path}, [path.with_suffix(".txt"), path.parent / TASK], task)
+        else:
+            for entry in sorted(path.iterdir()):
+                if entry.is_dir() and (views := {v.stem: v for v in sorted(entry.iterdir()) if _is_video(v)}):
+                    self._add(entry.name, views, [entry / TASK, path / TASK], task)
+                elif _is_video(entry):
+                    self._add(entry.stem, {CAMERA: entry}, [entry.with_suffix(".txt"), path / TASK], task)
+        if not self._attempts:
+            reason = "; ".join(self.problems[:3]) or f"no file ends in {', '.join(VIDEO_SUFFIXES)}"
+            raise DataError(f"{path} holds nothing that can be judged: {reason}")
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
+        name, views, task = self._attempts[index]
+        for camera in cameras:
+            if camera not in views:
+                raise UnknownNameError("camera", camera, views)
+        with ExitStack() as stack:
+            opened = {
+                camera: stack.enter_context(closing(ForeignVideo(path)))
+                for camera, path in views.items()
+                if not cameras or camera in cameras
+            }
+            # Cameras may differ in their rates: the shortest decides the moments, the others show their nearest frame.
+            first = min(opened.values(), key=lambda video: video.times[-1])
+            at = first.times[spaced(len(first), frames or len(first))]
+            images = {
+                camera: video.frames(np.abs(video.times[None] - at[:, None]).argmin(axis=1))
+                for camera, video in opened.items()
+            }
+        return Scene(name, Clip(images, task), at)
+
+    def _add(self, name: str, views: dict[str, Path], texts: Sequence[Path], task: str) -> None:
+        words = task or next((t.read_text(errors="replace").strip() for t in texts if t.is_file()), "")
+        if not words:
+            self.problems.append(f"{name} has no task: give --task, or write it into {texts[0]}")
+            return
+        for path in views.values():
+            try:
+                ForeignVideo(path).close()
+            except DataError as error:
+                self.problems.append(str(error))
+                return
+        self._attempts.append((name, views, words[:MOST_WORDS]))
+
+
+def _is_video(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES
