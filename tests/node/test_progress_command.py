@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +14,11 @@ import pytest
 
 from vgps_models.data import EpisodeStore, EpisodeWriter
 from vgps_models.data.episodes import example_episode
+from vgps_models.progress import annotation
+from vgps_models.progress.clips import of_episode
 from vgps_node.cli import main
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 TASKS = {"put_spoon_on_towel": "put the spoon on the towel", "put_carrot_on_plate": "put the carrot on the plate"}
 
 
@@ -77,3 +84,43 @@ def test_progress_is_written_and_filtered_by(data, tmp_path, capsys):
     assert main(["data", "filter", str(data), "--out", str(tmp_path / "none"), "--above", "1.1"]) == 1
     assert main(["data", "filter", str(data), "--out", str(tmp_path / "x"), "--by", "luck"]) == 2
     assert "outcome" in capsys.readouterr().err
+
+
+def test_a_run_that_is_killed_goes_on_and_pays_for_no_answer_twice(data, tmp_path):
+    pytest.importorskip("openai")
+    from vlm_server import Server, truth_of  # pyright: ignore[reportMissingImports]
+
+    store = EpisodeStore(data)
+    truth = {}
+    for episode in range(len(store)):
+        clip = of_episode(store, episode, 4)
+        truth |= truth_of(clip, np.linspace(0, 0.9, len(clip)).round(2))
+    out = tmp_path / "progress.parquet"
+    with Server(truth) as server:
+        server.delay_s = 0.4
+        arguments = [
+            "data", "progress", str(data), "--backend", "gvl", "--frames", "4", "--out", str(out),
+            "--gvl.chat.model", "m", "--gvl.chat.base-url", server.url, "--gvl.chat.concurrency", "1",
+            "--gvl.chat.cache", str(tmp_path / "chat"),
+            "--gvl.chat.requests-per-minute", "0",
+        ]  # fmt: skip
+        child = subprocess.Popen([sys.executable, "-m", "vgps_node.cli", *arguments], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while server.requests < 4:
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.005)
+        child.kill()  # the fourth question is asked and not answered
+        child.wait()
+        server.delay_s = 0.0
+        assert not out.exists()
+        assert main(arguments) == 0
+        asked = Counter(json.dumps(body["messages"]) for body in server.bodies)
+        assert server.requests == len(store) + 1 and sorted(asked.values()) == [1] * (len(store) - 1) + [2]
+        out.unlink()
+        assert main(arguments) == 0  # all from the cache
+        assert server.requests == len(store) + 1
+    made = annotation.read(out, store)
+    for first, end in zip(store.columns().bounds, store.columns().bounds[1:], strict=False):
+        assert np.allclose(
+            made.values[first:end], np.interp(np.linspace(0, 1, end - first), [0, 1], [0, 0.9]), atol=0.12
+        )

@@ -30,7 +30,8 @@ class Scene:
 class Footage(Protocol):
     """A number of attempts. problems: what of it cannot be used, and why."""
 
-    problems: Sequence[str]
+    @property
+    def problems(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -50,7 +50,8 @@ class OtherDataSet:
     """Success is known where the data set says it, as `next.success` or `success` of an episode."""
 
     def __init__(self, root: Path, info: dict[str, Any], task: str = "") -> None:
-        self._root, self._task, self.problems = root, task, []
+        self._root, self._task = root, task
+        self.problems: list[str] = []
         try:
             if not str(info["codebase_version"]).startswith("v3"):
                 raise DataError(f"{root} is of LeRobot {info['codebase_version']}; convert it to v3.0 with LeRobot")
