@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
+from vgps_sim.world import MAX_STEPS
+
 if TYPE_CHECKING:
     from vgps_sim.results import StepRecord
     from vgps_sim.video import Shot
@@ -121,12 +123,28 @@ def _framed(shot: Shot, colour: Colour) -> Picture.Image:
             r = 4 if chosen else 2
             x, y = ends[i]
             draw.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255) if chosen else (255, 255, 255, 170))
+    if shot.progress:
+        _progress(draw, shot.progress, colour)
     if shot.outcome is not None:
         text, fill = ("SUCCESS", GOOD) if shot.outcome else ("FAILED", BAD)
         draw.rectangle((0, VIEW_HEIGHT - 44, VIEW_WIDTH, VIEW_HEIGHT), fill=(*fill, 225))
         draw.text((VIEW_WIDTH / 2, VIEW_HEIGHT - 22), text, font=font(24), fill=(255, 255, 255, 255), anchor="mm")
         draw.rectangle((0, 0, VIEW_WIDTH - 1, VIEW_HEIGHT - 1), outline=(*fill, 255), width=3)
     return view
+
+
+def _progress(draw: ImageDraw.ImageDraw, seen: Sequence[tuple[int, float]], colour: Colour) -> None:
+    """How far along it has looked, in the upper left corner: x to MAX_STEPS control steps, y to 1."""
+    width, height, edge = 132, 44, 8
+    draw.rounded_rectangle((edge, edge, edge + width + 12, edge + height + 30), 5, fill=(*BACKGROUND, 190))
+    draw.text((edge + 6, edge + 4), f"progress {seen[-1][1]:.0%}", font=font(13), fill=(*INK, 255))
+    left, bottom = edge + 6, edge + height + 24
+    draw.line((left, bottom, left + width, bottom), fill=(*FAINT, 255))
+    points = [(left + width * min(step / MAX_STEPS, 1.0), bottom - height * value) for step, value in seen]
+    if len(points) > 1:
+        draw.line(points, fill=(*colour, 255), width=2, joint="curve")
+    x, y = points[-1]
+    draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=(*colour, 255))
 
 
 def _by_score(record: StepRecord) -> Sequence[int]:

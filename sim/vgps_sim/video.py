@@ -6,7 +6,7 @@ states, so the recorded actions are played again in a fresh world.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,8 @@ from vgps_sim.tasks import get_task
 from vgps_sim.world import World
 
 FRAMES_PER_STEP = 3  # of the big view; the arm moves smoothly although it decides at 5 Hz
+# What a judge sees, camera -> (h, w, 3), and the task in words -> how far along it looks, 0 to 1.
+Judge = Callable[[Mapping[str, Image], str], float]
 HOLD_SECONDS = 1.6  # the outcome stays on screen
 
 
@@ -52,6 +54,7 @@ class Shot:
     view: the big picture (h, w, 3); eyes: what the policy saw, camera -> (128, 128, 3).
     step: control steps done. record: the decision being carried out.
     fan: end points of the candidates in the big picture [px], and where the tool is.
+    progress: (step, how far along it looked) of this and all earlier decisions; empty without a judge.
     """
 
     view: Image
@@ -61,9 +64,12 @@ class Shot:
     fan: tuple[tuple[float, float], list[tuple[float, float]]] | None
     events: tuple[str, ...]
     outcome: bool | None
+    progress: tuple[tuple[int, float], ...] = ()
 
 
-def replay(episode: EpisodeResult, stage: World, *, camera: str = "shoulder") -> Iterator[Shot]:
+def replay(
+    episode: EpisodeResult, stage: World, *, camera: str = "shoulder", judge: Judge | None = None
+) -> Iterator[Shot]:
     """Play recorded actions again, `FRAMES_PER_STEP` shots a control step and one of the outcome.
 
     The physics runs in a world of its own that is never looked at. `stage`, another world of the same
@@ -75,21 +81,29 @@ def replay(episode: EpisodeResult, stage: World, *, camera: str = "shoulder") ->
     substeps = round(world.spec.period / world.model.opt.timestep)
     records = {r.step: r for r in episode.records}
     record, eyes, fan = None, {}, None
+    seen: list[tuple[int, float]] = []
+
+    def look(step: int) -> dict[str, Image]:
+        images = stage.images()
+        if judge is not None:
+            seen.append((step, judge(images, world.task.instruction)))
+        return images
+
     for step, action in enumerate(episode.actions):
         stage.set_state(world.state())
         if step in records or not eyes:
-            record, eyes = records.get(step), stage.images()
+            record, eyes = records.get(step), look(step)
             fan = _fan(stage, camera, record) if record else None
         command = joint_command(servo, action)
         for part in range(FRAMES_PER_STEP):
             if part:
                 stage.set_state(world.state())
                 stage.advance(command, substeps * part // FRAMES_PER_STEP)
-            yield Shot(_view(stage, camera), eyes, step, record, fan, tuple(world.events), None)
+            yield Shot(_view(stage, camera), eyes, step, record, fan, tuple(world.events), None, tuple(seen))
         world.apply(command)
     stage.set_state(world.state())
-    eyes = stage.images()
-    yield Shot(_view(stage, camera), eyes, len(episode.actions), record, None, tuple(world.events), bool(world.success))
+    eyes, events, won = look(len(episode.actions)), tuple(world.events), bool(world.success)
+    yield Shot(_view(stage, camera), eyes, len(episode.actions), record, None, events, won, tuple(seen))
 
 
 def render(
@@ -98,17 +112,19 @@ def render(
     *,
     subtitles: Sequence[str] = (),
     camera: str = "shoulder",
+    judge: Judge | None = None,
 ) -> Video:
     """Write an MP4 (H.264, yuv420p) of episodes of the same task and seed, side by side.
 
     subtitles: a few words on each side, under its name ("best of 10 by argmax").
+    judge: draws how far along each side looks into its picture.
     """
     if len({(e.task, e.seed) for e in sides}) != 1:
         raise EvaluationError("the sides of a video must be of one task and one seed")
     path.parent.mkdir(parents=True, exist_ok=True)
     stage = World(sides[0].task)
     stage.reset(sides[0].seed)  # light and colours are drawn from the seed too
-    shots = [replay(e, stage, camera=camera) for e in sides]
+    shots = [replay(e, stage, camera=camera, judge=judge) for e in sides]
     instruction = get_task(sides[0].task).instruction
     names = [e.condition for e in sides]
     rate = 5 * FRAMES_PER_STEP
@@ -161,14 +177,16 @@ def compose(
     return canvas
 
 
-def showcase(evaluation: Evaluation, folder: Path, *, limit: int = 3, camera: str = "shoulder") -> list[Video]:
-    """Videos of seeds where the treatment changed the outcome."""
+def showcase(
+    evaluation: Evaluation, folder: Path, *, limit: int = 3, camera: str = "shoulder", judge: Judge | None = None
+) -> list[Video]:
+    """Videos of seeds where the treatment changed the outcome; judge as in `render`."""
     conditions = evaluation.conditions[:2]
     subtitles = [describe(c.settings) for c in conditions]
     videos = []
     for task, seed in choose(evaluation, limit):
         sides = [evaluation.outcomes[c.name][task, seed] for c in conditions]
-        videos.append(render(sides, folder / f"{task}-{seed}.mp4", subtitles=subtitles, camera=camera))
+        videos.append(render(sides, folder / f"{task}-{seed}.mp4", subtitles=subtitles, camera=camera, judge=judge))
     return videos
 
 

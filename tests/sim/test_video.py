@@ -69,6 +69,27 @@ def test_scores_and_the_chosen_candidate_are_drawn(sides: list[EpisodeResult]) -
     assert (bars == drawing.FAINT).all(axis=-1).sum() > 500  # the others
 
 
+def test_progress_is_judged_at_every_decision_and_at_the_end_and_drawn(sides: list[EpisodeResult]) -> None:
+    stage, asked = World(TASK), []
+    stage.reset(21)
+
+    def judge(images, words: str) -> float:
+        asked.append((sorted(images), words))
+        return len(asked) / 10
+
+    shots = list(video.replay(sides[0], stage, judge=judge))
+    plain = next(video.replay(sides[0], stage))
+    stage.close()
+    decisions = [record.step for record in sides[0].records]
+    assert [step for step, _ in shots[-1].progress] == [*decisions, 5] and len(asked) == len(decisions) + 1
+    assert set(map(str, asked)) == {str((["front", "wrist"], "put the eggplant in the basket"))}
+    assert shots[0].progress == ((0, 0.1),) and plain.progress == ()
+    with_curve, without = (np.asarray(video.compose([s], ["bare"], [], "words", 21)) for s in (shots[-2], plain))
+    corner = np.s_[drawing.TOP + 8 : drawing.TOP + 80, drawing.MARGIN + 8 : drawing.MARGIN + 150]
+    colour = np.abs(with_curve[corner].astype(int) - drawing.accent(0)).max(-1) < 40
+    assert colour.sum() > 30 > (np.abs(without[corner].astype(int) - drawing.accent(0)).max(-1) < 40).sum()
+
+
 def test_sides_of_different_seeds_are_refused(sides: list[EpisodeResult], tmp_path: Path) -> None:
     other = EpisodeResult(TASK, 22, "guided", False, 0)
     with pytest.raises(EvaluationError, match="one task and one seed"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ import tyro
 
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.selection import Selection
+from vgps_models.spaces import Image
 from vgps_node.bringup import GraphOptions
 from vgps_node.conditions import Steered
 from vgps_node.wording import in_words
@@ -193,6 +194,18 @@ def report(evaluation: Evaluation, folder: Path | None, *, videos: int) -> None:
         if videos and not evaluation.stopped:
             from vgps_sim.video import showcase
 
-            films = showcase(evaluation, folder / "videos", limit=videos)
+            films = showcase(evaluation, folder / "videos", limit=videos, judge=_judge())
         print(f"report: {reporting.write(evaluation, folder, films)}")
     print(reporting.finding(evaluation))
+
+
+def _judge():
+    """The shipped estimator of progress, for the films."""
+    from vgps_models import checkpoint
+
+    estimator = checkpoint.load_progress("progress")
+
+    def judge(images: Mapping[str, Image], task: str) -> float:
+        return float(estimator.judge({name: image[None] for name, image in images.items()}, task)[0][0])
+
+    return judge
