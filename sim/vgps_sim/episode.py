@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from vgps_models.spaces import Array, Controller, Decision, Observation
+from vgps_models.spaces import Array, Controller, Decision, Image, Observation
 from vgps_sim.env import start
 from vgps_sim.kinematics import IkError, JointCommand, ToolServo
 from vgps_sim.results import EpisodeResult, EvaluationError, Job, StepRecord
 from vgps_sim.world import World
 
 WorldFactory = Callable[[str], World]  # task id -> its world
+
+
+class Judge(Protocol):
+    """Tells from images alone how far along a task looks, 0 to 1; at or above `threshold` it calls it a success."""
+
+    threshold: float
+
+    def __call__(self, images: Mapping[str, Image], instruction: str) -> float: ...
 
 
 @runtime_checkable
@@ -44,8 +52,9 @@ class WorldSource:
 
     name = "in-process"
 
-    def __init__(self, world_factory: WorldFactory = World) -> None:
+    def __init__(self, world_factory: WorldFactory = World, judge_factory: Callable[[], Judge] | None = None) -> None:
         self._world_factory = world_factory
+        self._judge = judge_factory() if judge_factory else None
         self._worlds: dict[str, World] = {}
         self._controllers: dict[str, Controller] = {}
 
@@ -57,7 +66,7 @@ class WorldSource:
             if factory is None:
                 raise EvaluationError(f"condition '{name}' has no controller factory; give Condition(name, factory)")
             self._controllers[name] = factory()
-        return play(self._worlds[job.task], self._controllers[name], job)
+        return play(self._worlds[job.task], self._controllers[name], job, self._judge)
 
     def close(self) -> None:
         for world in self._worlds.values():
@@ -73,8 +82,11 @@ def joint_command(servo: ToolServo, action: Array) -> JointCommand:
         return servo.hold()
 
 
-def play(world: World, controller: Controller, job: Job) -> EpisodeResult:
-    """One episode, re-planned every `job.execute` steps, ended by success or after `job.max_steps`."""
+def play(world: World, controller: Controller, job: Job, judge: Judge | None = None) -> EpisodeResult:
+    """One episode, re-planned every `job.execute` steps, ended by success or after `job.max_steps`.
+
+    judge: also says what the last images look like; the outcome is the world's own all the same.
+    """
     servo = ToolServo(world.spec)
     start(world, servo, job.seed)
     if isinstance(controller, Bound):
@@ -93,6 +105,7 @@ def play(world: World, controller: Controller, job: Job) -> EpisodeResult:
             actions.append(action)
             if world.success:
                 break
+    seen = None if judge is None else judge(world.images(), world.task.instruction)
     return EpisodeResult(
         task=job.task,
         seed=job.seed,
@@ -102,6 +115,8 @@ def play(world: World, controller: Controller, job: Job) -> EpisodeResult:
         events=tuple(world.events),
         actions=np.array(actions).reshape(-1, 7),
         records=tuple(records),
+        progress=seen,
+        called=None if judge is None or seen is None else seen >= judge.threshold,
     )
 
 

@@ -7,12 +7,12 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from vgps_sim import provenance
-from vgps_sim.episode import EpisodeSource, WorldFactory, WorldSource
+from vgps_sim.episode import EpisodeSource, Judge, WorldFactory, WorldSource
 from vgps_sim.journal import Journal
 from vgps_sim.progress import Progress
 from vgps_sim.results import (
@@ -40,6 +40,7 @@ def run(
     folder: Path | None = None,
     source: EpisodeSource | None = None,
     world_factory: WorldFactory = World,
+    judge_factory: Callable[[], Judge] | None = None,
     processes: int = 1,
     progress: bool = True,
     command: str = "",
@@ -52,6 +53,7 @@ def run(
     max_steps: control steps after which an episode has failed.
     folder: run folder; results already there under the same settings are not played again.
     source: plays the episodes; by default the simulator in this process or in worker processes.
+    judge_factory: makes, in every worker process, what also judges the last images of each episode.
     processes: 1 plays here, more spawn that many workers of one thread each.
     command: what the user typed, for the report.
 
@@ -76,7 +78,7 @@ def run(
     began, stopped, failed = time.perf_counter(), None, []
     with Progress(jobs, done, enabled=progress) as display:
         try:
-            for job, result in _play(todo, source, world_factory, processes):
+            for job, result in _play(todo, source, partial(WorldSource, world_factory, judge_factory), processes):
                 if journal:
                     journal.append(job, result)
                 if result.error is not None:
@@ -106,13 +108,13 @@ def run(
 
 
 def _play(
-    jobs: Sequence[Job], source: EpisodeSource | None, world_factory: WorldFactory, processes: int
+    jobs: Sequence[Job], source: EpisodeSource | None, make_source: Callable[[], EpisodeSource], processes: int
 ) -> Iterator[tuple[Job, EpisodeResult]]:
     """Results as they come."""
     if processes > 1 and len(jobs) > 1:
-        yield from play_in_workers(jobs, partial(WorldSource, world_factory), min(processes, len(jobs)), attempt)
+        yield from play_in_workers(jobs, make_source, min(processes, len(jobs)), attempt)
         return
-    own = source or WorldSource(world_factory)
+    own = source or make_source()
     try:
         for job in jobs:
             yield job, attempt(own, job)

@@ -150,6 +150,11 @@ def _remarks(evaluation: Evaluation) -> list[str]:
                 f"{condition.name}: the critic was in doubt in {let_go} of {decisions} decisions, in {episodes} of "
                 f"{n} episodes; there the policy's own sample was executed"
             )
+        if judged := evaluation.judged(condition.name):
+            remarks.append(
+                f"{condition.name}: by their last images {judged['called']} of {judged['episodes']} episodes look like "
+                f"a success; {judged['false_success']} of those are none, and {judged['missed']} successes are missed"
+            )
         if dropped:
             remarks.append(f"{condition.name}: {dropped} candidates held NaN or infinity and were dropped")
     return remarks

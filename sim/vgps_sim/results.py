@@ -118,6 +118,8 @@ class EpisodeResult:
     actions: as asked of the arm, one a control step; replaying them from the seed gives the same
         states. Shape (T, 7).
     error: why the episode could not be played to its end; such an episode is no outcome and counts nowhere.
+    progress: how far along the last images look to an estimator, 0 to 1, and called: whether it calls that a success.
+        None where nobody judged.
     """
 
     task: str
@@ -129,6 +131,8 @@ class EpisodeResult:
     actions: Array = field(default_factory=lambda: np.zeros((0, 7)))
     records: tuple[StepRecord, ...] = ()
     error: str | None = None
+    progress: float | None = None
+    called: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         return vars(self) | {"actions": self.actions.tolist(), "records": [vars(r) for r in self.records]}
@@ -213,6 +217,19 @@ class Evaluation:
         let_go = [sum(r.abstained for r in e.records) for e in episodes]
         return sum(let_go), sum(n > 0 for n in let_go), sum(r.dropped for e in episodes for r in e.records)
 
+    def judged(self, condition: str) -> dict[str, int] | None:
+        """How the success that images show agrees with the true one; None where nobody judged."""
+        episodes = [e for e in self.of(condition) if e.called is not None]
+        if not episodes:
+            return None
+        return {
+            "episodes": len(episodes),
+            "called": sum(bool(e.called) for e in episodes),
+            "agree": sum(e.called == e.success for e in episodes),
+            "false_success": sum(bool(e.called) and not e.success for e in episodes),
+            "missed": sum(e.success and not e.called for e in episodes),
+        }
+
     def pair(self, treatment: str, baseline: str) -> Pair:
         """Compare two conditions on the seeds that both have played."""
         a, b = self.outcomes[treatment], self.outcomes[baseline]
@@ -248,6 +265,7 @@ class Evaluation:
                 "latency_ms": {part: {"p50": p50, "p99": p99} for part, (p50, p99) in latency.items()},
                 "abstained": {"decisions": let_go, "episodes": let_go_episodes},
                 "dropped": dropped,
+                "judged": self.judged(name),
                 "settings": dict(condition.settings),
             }
         pairs = {}

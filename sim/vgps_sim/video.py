@@ -6,7 +6,7 @@ states, so the recorded actions are played again in a fresh world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,15 +20,13 @@ from PIL import ImageDraw
 from vgps_models.spaces import Image
 from vgps_sim import drawing
 from vgps_sim.env import start
-from vgps_sim.episode import joint_command
+from vgps_sim.episode import Judge, joint_command
 from vgps_sim.kinematics import ToolServo
 from vgps_sim.results import EpisodeResult, Evaluation, EvaluationError, StepRecord
 from vgps_sim.tasks import get_task
 from vgps_sim.world import World
 
 FRAMES_PER_STEP = 3  # of the big view; the arm moves smoothly although it decides at 5 Hz
-# What a judge sees, camera -> (h, w, 3), and the task in words -> how far along it looks, 0 to 1.
-Judge = Callable[[Mapping[str, Image], str], float]
 HOLD_SECONDS = 1.6  # the outcome stays on screen
 
 

@@ -169,3 +169,27 @@ def test_a_killed_worker_ends_the_evaluation_with_the_reason_and_loses_nothing(t
     assert "SIGKILL" in (evaluation.stopped or "") and "seed 2" in (evaluation.stopped or "")
     kept = (tmp_path / FILE).read_text().splitlines()
     assert len(kept) == len(evaluation.results) and all(r.seed != 2 for r in evaluation.results)
+
+
+class Seer:
+    """Judges by how much of the picture is bright: what it says does not matter, only that it is asked and kept."""
+
+    threshold = 0.4
+
+    def __call__(self, images, instruction: str) -> float:
+        assert set(images) == {"front", "wrist"} and instruction
+        return float(images["front"].mean() / 255)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_judge_sees_the_last_images_and_its_verdict_is_kept(tmp_path: Path, processes: int) -> None:
+    made = evaluate.run(
+        [BARE, GUIDED], [SPOON], range(2), folder=tmp_path, judge_factory=Seer, processes=processes, **SHORT
+    )
+    assert all(e.progress is not None and e.called == (e.progress >= 0.4) for e in made.results)
+    judged = made.to_json()["conditions"]["bare"]["judged"]
+    assert judged["episodes"] == 2 and judged["agree"] + judged["false_success"] + judged["missed"] == 2
+    again = evaluate.run([BARE, GUIDED], [SPOON], range(2), folder=tmp_path, **SHORT)
+    assert [(e.progress, e.called) for e in again.results] == [(e.progress, e.called) for e in made.results]
+    plain = evaluate.run([BARE], [SPOON], range(1), **SHORT)
+    assert plain.judged("bare") is None and plain.results[0].called is None

@@ -70,14 +70,18 @@ def test_scores_and_the_chosen_candidate_are_drawn(sides: list[EpisodeResult]) -
 
 
 def test_progress_is_judged_at_every_decision_and_at_the_end_and_drawn(sides: list[EpisodeResult]) -> None:
-    stage, asked = World(TASK), []
+    asked = []
+
+    class Counting:
+        threshold = 0.5
+
+        def __call__(self, images, instruction: str) -> float:
+            asked.append((sorted(images), instruction))
+            return len(asked) / 10
+
+    stage = World(TASK)
     stage.reset(21)
-
-    def judge(images, words: str) -> float:
-        asked.append((sorted(images), words))
-        return len(asked) / 10
-
-    shots = list(video.replay(sides[0], stage, judge=judge))
+    shots = list(video.replay(sides[0], stage, judge=Counting()))
     plain = next(video.replay(sides[0], stage))
     stage.close()
     decisions = [record.step for record in sides[0].records]

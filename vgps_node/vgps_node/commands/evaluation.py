@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +17,6 @@ import tyro
 
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.selection import Selection
-from vgps_models.spaces import Image
 from vgps_node.bringup import GraphOptions
 from vgps_node.conditions import Steered
 from vgps_node.wording import in_words
@@ -55,6 +54,7 @@ class EvalConfig:
     domain: str = "target"  # how scenes look: target, broad or knocked (cameras moved); others need no --ros
     execute: int = DEFAULTS.execute  # control steps of a chunk before the next one
     max_steps: int = DEFAULTS.max_steps  # control steps after which an episode has failed
+    judge: str = "none"  # learned estimator that also judges the last images: "progress", a path, or "none"
     processes: int = 2  # worker processes; one when it goes over ROS
     ros: bool = False  # play over the ROS graph instead of in this process
     clock: str = DEFAULTS.clock  # lockstep, latency or realtime; others than lockstep need --ros
@@ -124,6 +124,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps eval --sides guided guided:unseen --episodes 200
         vgps eval --ros --episodes 20 --tasks put_spoon_on_towel put_carrot_on_plate
         vgps eval --ros --clock latency --latency 0.1
+        vgps eval --judge progress --episodes 40        does success seen in images agree with the truth?
     """
     config = tyro.cli(EvalConfig, args=list(arguments), prog=prog, description=main.__doc__)
     evaluation = evaluate(config, command=shlex.join([*prog.split(), *arguments]))
@@ -136,6 +137,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
 def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
     """Play every side on the same seeds, in this process or over ROS."""
+    from vgps_node.judging import Onlooker
     from vgps_sim import evaluate as paired
     from vgps_sim.domain import get_domain
     from vgps_sim.world import World
@@ -154,6 +156,12 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
         )
     if config.ros and any(side.startswith("oracle") for side in config.sides):
         raise VgpsError("the oracle looks into the simulator, which the nodes of the graph do not; leave out --ros")
+    if config.ros and config.judge != "none":
+        raise VgpsError("a judge of images sits beside the simulator in this process; leave out --ros or --judge")
+    if config.judge != "none":
+        from vgps_models.checkpoint import read
+
+        read(config.judge, "progress")  # refused before anything is played
     conditions = config.conditions()
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
@@ -168,6 +176,7 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
             folder=config.out,
             source=source,
             world_factory=partial(World, domain=domain),
+            judge_factory=None if config.judge == "none" else partial(Onlooker, config.judge),
             processes=1 if config.ros else config.processes,
             command=command,
         )
@@ -192,20 +201,9 @@ def report(evaluation: Evaluation, folder: Path | None, *, videos: int) -> None:
     if folder is not None:
         films = []
         if videos and not evaluation.stopped:
+            from vgps_node.judging import Onlooker
             from vgps_sim.video import showcase
 
-            films = showcase(evaluation, folder / "videos", limit=videos, judge=_judge())
+            films = showcase(evaluation, folder / "videos", limit=videos, judge=Onlooker("progress"))
         print(f"report: {reporting.write(evaluation, folder, films)}")
     print(reporting.finding(evaluation))
-
-
-def _judge():
-    """The shipped estimator of progress, for the films."""
-    from vgps_models import checkpoint
-
-    estimator = checkpoint.load_progress("progress")
-
-    def judge(images: Mapping[str, Image], task: str) -> float:
-        return float(estimator.judge({name: image[None] for name, image in images.items()}, task)[0][0])
-
-    return judge
