@@ -140,7 +140,11 @@ def _candidates(records: Records, pictures: Path) -> list[str]:
         pair = records[f"k-{name}"].pair("k100", "k10")
         rows.append([name, *(_rate(rate) for rate, _ in series[name]), _points(pair.difference, pair.ci95)])
     mean = {k: float(np.mean([series[n][i][0] for n in names])) for i, k in enumerate(sides)}
-    rows.append(["**mean**", *(_rate(v) for v in mean.values()), f"**{100 * (mean[100] - mean[10]):+.1f}**"])
+    most, few = (np.stack([records[f"k-{n}"].outcomes[k] for n in names]) for k in ("k100", "k10"))
+    gain = crossed_gain(most[:, None, None], few[:, None], records[f"k-{names[0]}"].tasks)
+    rows.append(
+        ["**mean**", *(_rate(v) for v in mean.values()), f"**{_points(gain.difference, gain.difference_ci95)}**"]
+    )
     picture = plots.curves(
         pictures / "candidates.svg", KS, series, title="more candidates", label="candidates K (logarithmic)"
     )

@@ -43,10 +43,15 @@ class ChatConfig:
     strict: bool = True  # ask for the JSON schema; otherwise for any JSON object, for servers that know no schemas
     cache: Path = Path("runs/cache/chat")  # answers and ledger
 
+    @property
+    def local(self) -> bool:
+        """Whether the endpoint is on this machine, and so neither needs a key nor costs anything."""
+        return urlsplit(self.base_url).hostname in LOCAL
+
     def key(self) -> str:
         """From the environment alone. Raises ChatError that says what to set."""
         key = os.environ.get(self.key_env, "")
-        if not key and urlsplit(self.base_url).hostname not in LOCAL:
+        if not key and not self.local:
             raise ChatError(
                 f"{self.base_url} needs a key: set the environment variable {self.key_env}, or point --base-url at a "
                 "local server (vLLM, llama-server) that needs none"
