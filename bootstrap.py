@@ -24,7 +24,7 @@ VENV = ROOT / ".venv"
 LOGS = ROOT / "build" / "setup"
 OLDEST, NEWEST = (3, 10), (3, 13)
 PACKAGE_ROOTS = ("models", "sim", "calibration", "vgps_node")
-EXTRAS_ALWAYS = ("models", "sim", "study", "vlm", "dev")
+EXTRAS_ALWAYS = ("models", "sim", "study", "vlm", "bags", "dev")
 EXTRAS_WHEELS = ("ros", "build-msgs")
 EXTRAS_SOURCED = ("build-tools",)
 

@@ -25,7 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FLOORS = {"vgps_models": "models", "vgps_sim": "sim", "vgps_calibration": "calibration", "vgps_node": "vgps_node"}
 # Where the name that is imported is not the name that is installed.
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-contrib-python", "serial": "pyserial"}
+DISTRIBUTIONS = {
+    "mcap_ros2": "mcap-ros2-support",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "cv2": "opencv-contrib-python",
+    "serial": "pyserial",
+}
 # Come with ROS 2 beside the *_msgs packages; the last three only from a workstation.
 ROS = {"rclpy", "rcl_interfaces", "std_srvs", "builtin_interfaces", "launch", "launch_ros", "tf2_ros"}
 MESSAGES = ROOT / "ros_ws" / "src" / "vgps_msgs"

@@ -44,7 +44,7 @@ class Footage(Protocol):
 
 
 def open_footage(path: Path, task: str = "") -> Footage:
-    """What lies at `path`: a LeRobot data set, a video file, or a folder of them.
+    """What lies at `path`: a LeRobot data set, MCAP bags, a video file, or a folder of them.
 
     task: what was to be done, for recordings that do not say. Raises DataError that says what would be understood.
     """
@@ -54,6 +54,10 @@ def open_footage(path: Path, task: str = "") -> Footage:
         from vgps_models.progress.footage.lerobot import open_data_set
 
         return open_data_set(path, task)
+    if path.suffix == ".mcap" or (path.is_dir() and any(path.rglob("*.mcap"))):
+        from vgps_models.progress.footage.bags import Bags
+
+        return Bags(path, task)
     from vgps_models.progress.footage.files import VideoFiles
 
     return VideoFiles(path, task)
