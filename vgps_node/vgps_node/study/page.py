@@ -362,7 +362,8 @@ def _points(difference: float, ci: tuple[float, float]) -> str:
 
 
 def _pair(pair: Pair) -> str:
-    return f"{_points(pair.difference, pair.ci95)}, p = {pair.mcnemar_p:.3f}"
+    p = "< .001" if pair.mcnemar_p < 0.001 else f"= {pair.mcnemar_p:.3f}"
+    return f"{_points(pair.difference, pair.ci95)}, p {p}"
 
 
 def _image(path: Path) -> str:
