@@ -1,4 +1,4 @@
-"""Ask a model behind an OpenAI-compatible endpoint for its next token's log-probabilities, as carefully as for words."""
+"""Ask a model behind an OpenAI-compatible endpoint for the log-probabilities of its first token."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vgps_models.progress.topreward.score import Parts, Score, spelt
 
 TOP = 20  # tokens that are listed; more than this no endpoint gives
 LEAST_REST = 1e-12  # probability that is left for tokens that are not listed, at least; the listed are rounded
+SURE = 0.05  # a word that is not listed may change the value by this much at most
 
 
 class EndpointScorer:
@@ -27,10 +28,10 @@ class EndpointScorer:
     """
 
     def __init__(self, config: ChatConfig) -> None:
-        self.config, self.model = replace(config, max_output_tokens=1), config.model
+        self._chat = NextToken(replace(config, max_output_tokens=1))
 
     async def __aenter__(self) -> EndpointScorer:
-        self._chat = await NextToken(self.config).__aenter__()
+        await self._chat.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,7 +67,7 @@ class NextToken(Chat):
 
 def read(answer: Answer) -> Score:
     """A word that is not listed is taken to be as likely as it can be: no likelier than the last that is, nor than
-    what the listed ones leave."""
+    what the listed ones leave. That is next to nothing in a list of 20; where it is more, there is no answer."""
     if answer.refusal or answer.finish == "content_filter":
         return Score(failure=f"refused: {answer.refusal or 'content filter'}"[:200])
     listed: Mapping[str, float] = json.loads(answer.text)
@@ -79,6 +80,9 @@ def read(answer: Answer) -> Score:
     rest = max(LEAST_REST, 1.0 - sum(math.exp(p) for p in listed.values()))
     unlisted = min(math.log(rest), *listed.values())
     log_true, log_false = (float(np.logaddexp.reduce(said[word] or [unlisted])) for word in (True, False))
+    least_sure = max(log_true, log_false) + math.log(SURE / (1 - SURE))
+    if not all(said.values()) and unlisted > least_sure:
+        return Score(failure=f"of True and False only one among {len(listed)} listed tokens, too few to tell the other")
     return Score(log_true, log_false)
 
 
@@ -89,7 +93,9 @@ def _listed(choice: Any) -> dict[str, float]:
         pairs = [(t.token, t.logprob) for t in (first, *(first.top_logprobs or ()))]
     except (AttributeError, IndexError, TypeError):
         return {}
-    return {t: float(p) for t, p in pairs if isinstance(t, str) and isinstance(p, (int, float)) and p < 1e-3}
+    return {
+        t: float(p) for t, p in pairs if isinstance(t, str) and isinstance(p, (int, float)) and -math.inf < p < 1e-3
+    }
 
 
 def _used(answer: Answer) -> Usage:

@@ -44,9 +44,9 @@ class TOPReward:
         if min(config.prefixes, config.most_frames) < 2:
             raise ValueError(f"prefixes is {config.prefixes} and most_frames {config.most_frames}; at least 2 each")
         self.config = config
-        self.scorer: Scorer = LocalScorer(config.local) if config.scorer == "local" else EndpointScorer(config.chat)
+        self._local = LocalScorer(config.local) if config.scorer == "local" else None
         kind = "" if config.normalise == "probability" else f"-{config.normalise}"  # such values must not be mixed
-        self.source = f"topreward-{VERSION}{kind}:{self.scorer.model}"
+        self.source = f"topreward-{VERSION}{kind}:{self._local.model if self._local else config.chat.model}"
 
     def estimate(self, clip: Clip, context: Sequence[Example] = ()) -> Estimate:
         """Blocks until every prefix is judged. Raises ChatError when an endpoint does not answer, BudgetError when it
@@ -54,7 +54,7 @@ class TOPReward:
         _refuse(context)
 
         async def one() -> Estimate:
-            async with self.scorer as scorer:
+            async with self._scorer() as scorer:
                 return await self._judge(scorer, clip)
 
         return asyncio.run(one())
@@ -67,9 +67,13 @@ class TOPReward:
         One clip after the other: the questions about one are enough to keep an endpoint busy.
         """
         _refuse(context)
-        async with self.scorer as scorer:
+        async with self._scorer() as scorer:
             for name, clip in clips:
                 yield name, await self._judge(scorer, clip)
+
+    def _scorer(self) -> Scorer:
+        """A local model is loaded once; a session with an endpoint belongs to one event loop."""
+        return self._local or EndpointScorer(self.config.chat)
 
     async def _judge(self, scorer: Scorer, clip: Clip) -> Estimate:
         judged, shown = spaced(len(clip), self.config.prefixes), moments(clip, scorer.picture)

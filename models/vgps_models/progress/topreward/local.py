@@ -34,12 +34,13 @@ class LocalScorer:
         if not config.model:
             raise DataError("which model? name a folder or a model of the Hugging Face hub")
         folder = Path(config.model)
-        self.config, self.model = config, folder.resolve().name if folder.is_dir() else config.model
+        self.model = folder.resolve().name if folder.is_dir() else config.model
         self._processor, self._net = _load(config)
         if not self._processor.chat_template:
             raise DataError(f"{config.model} has no chat template, so it cannot be asked; take an instruct model")
-        vocabulary = self._processor.tokenizer
-        self._ids = {word: _spellings(vocabulary, word) for word in (True, False)}
+        # Of models that may think first, the next token is to be the answer.
+        self._template = {"enable_thinking": False} if "enable_thinking" in str(self._processor.chat_template) else {}
+        self._ids = {word: _spellings(self._processor.tokenizer, word) for word in (True, False)}
         if missing := [str(word) for word, ids in self._ids.items() if not ids]:
             raise DataError(f"no single token of {config.model} says {' or '.join(missing)}; take another model")
         # Most models can leave out the logits of all other positions, which would take gigabytes.
@@ -61,7 +62,7 @@ class LocalScorer:
         content = [{"type": "text", "text": p} if isinstance(p, str) else {"type": "image", "image": p} for p in parts]
         inputs = self._processor.apply_chat_template(
             [{"role": "user", "content": content}],
-            tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
+            tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt", **self._template,
         ).to(self._net.device, self._net.dtype)  # fmt: skip
         with torch.inference_mode():
             logits = self._net(**inputs, **self._options).logits[0, -1]
@@ -80,20 +81,19 @@ def _load(config: LocalConfig) -> tuple[Any, Any]:
         raise MissingDependencyError(
             "a vision-language model in this process needs transformers; install it with: pip install 'vgps[topreward]'"
         ) from error
+    network: Any = transformers.AutoModelForImageTextToText  # its stubs mistake what from_pretrained is
     shared = {"trust_remote_code": False, "local_files_only": config.local_files_only}
     try:
         processor = transformers.AutoProcessor.from_pretrained(config.model, **shared)
-        net = transformers.AutoModelForImageTextToText.from_pretrained(
-            config.model, dtype=config.dtype, use_safetensors=True, **shared
-        )
+        net = network.from_pretrained(config.model, dtype=config.dtype, use_safetensors=True, **shared)
     except ImportError as error:  # some processors need more than transformers itself
         raise MissingDependencyError(
             f"{config.model} needs more: {error}; try: pip install 'vgps[topreward]'"
         ) from error
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{config.model} cannot be loaded ({str(error)[:300]}); give a folder or hub name of an image-text model of "
-            "transformers with safetensors weights"
+            f"{config.model} cannot be loaded ({str(error)[:300]}); give a folder or hub name of an image-text model "
+            "that transformers knows, with safetensors weights"
         ) from error
     return processor, net.to(config.device).eval().requires_grad_(False)
 

@@ -22,7 +22,7 @@ def prefix(last: int, most: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, last, min(most, last + 1)).round().astype(np.intp))
 
 
-def moments(clip: Clip, picture: Callable[[Images], Any]) -> list[Parts]:
+def moments(clip: Clip, picture: Callable[[Images], Any]) -> Sequence[Parts]:
     """What shows each moment of a clip: all its views, named if more than one."""
     named = len(clip.views) > 1
     shown: list[list[Any]] = [[] for _ in range(len(clip))]

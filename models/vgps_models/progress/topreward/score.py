@@ -26,8 +26,6 @@ class Score:
 class Scorer(Protocol):
     """A model that can be asked whether a statement is true. Ask it inside of `async with`."""
 
-    model: str  # its name
-
     async def __aenter__(self) -> Scorer: ...
 
     async def __aexit__(self, *_: object) -> None: ...

@@ -1,0 +1,375 @@
+"""TOPReward against a real HTTP endpoint that answers from truth, and on a tiny model in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("openai")
+from logprob_server import LogprobServer, digests
+from vlm_server import Server, truth_of
+
+from vgps_models.errors import DataError, MissingDependencyError
+from vgps_models.progress import Clip, Estimate, Example, Usage
+from vgps_models.progress.chat import BudgetError, ChatConfig, ChatError
+from vgps_models.progress.chat.ledger import Price
+from vgps_models.progress.clips import each
+from vgps_models.progress.measures import voc
+from vgps_models.progress.topreward import TOPReward, TOPRewardConfig
+from vgps_models.progress.topreward.local import LocalConfig
+from vgps_models.progress.topreward.question import prefix, question
+from vgps_models.progress.topreward.score import spelt
+
+T = 8
+
+
+def clip(seed: int = 0, frames: int = T, views: int = 1) -> Clip:
+    random = np.random.default_rng(seed)
+    images = {f"view{v}": random.integers(0, 255, (frames, 24, 32, 3), dtype=np.uint8) for v in range(views)}
+    return Clip(images, "put the spoon on the towel")
+
+
+def climb(frames: int = T) -> np.ndarray:
+    return np.linspace(0.02, 0.97, frames)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ChatConfig:
+    return ChatConfig(
+        model="test", cache=tmp_path / "cache", backoff_s=0.01, timeout_s=1.0, requests_per_minute=0,
+        tokens_per_minute=0, price=Price(1.0, 10.0),
+    )  # fmt: skip
+
+
+def make(server: Server, config: ChatConfig, **settings: Any) -> TOPReward:
+    return TOPReward(TOPRewardConfig(chat=replace(config, base_url=server.url), **settings))
+
+
+def ask(server: Server, config: ChatConfig, seen: Clip, **settings: Any) -> Estimate:
+    return make(server, config, **settings).estimate(seen)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_truth_comes_back_as_the_curve(config, views):
+    seen = clip(views=views)
+    with LogprobServer(truth_of(seen, climb())) as server:
+        made = ask(server, config, seen)
+    assert np.allclose(made.values, climb()) and np.allclose(made.spread, 0) and voc(made.values) == pytest.approx(1)
+    assert made.failures == () and made.asked == T and made.source == "topreward-1:test"
+    assert replace(made.usage, cost_usd=0) == Usage(T, 0, 1000 * T, T)
+    assert made.usage.cost_usd == pytest.approx(T * 1010e-6)
+
+
+def test_a_request_asks_for_one_token_and_shows_the_frames_in_the_order_of_time(config):
+    seen = clip(frames=20, views=2)
+    order = [list(truth_of(seen.take([t]), [0])) for t in range(20)]  # JPEGs of each moment
+    with LogprobServer(truth_of(seen, climb(20))) as server:
+        made = ask(server, config, seen, prefixes=5, most_frames=4)
+    judged = np.flatnonzero(~np.isnan(made.values))
+    assert judged.tolist() == [0, 5, 10, 14, 19] and np.isnan(np.delete(made.spread, judged)).all()
+    asked = {digests(body)[-1]: body for body in server.bodies}
+    assert len(asked) == server.requests == made.asked == 5
+    for t in judged:
+        body = asked[order[t][-1]]
+        assert digests(body) == [digest for i in prefix(int(t), 4) for digest in order[i]]
+        assert body["logprobs"] is True and body["top_logprobs"] == 20 and body["max_tokens"] == 1
+        assert "response_format" not in body  # which would hide what else the model would say
+        assert seen.task in body["messages"][-1]["content"][-1]["text"]
+
+
+@given(st.integers(0, 300), st.integers(2, 40))
+def test_a_prefix_is_spread_from_the_first_frame_to_the_judged_one(last, most):
+    index = prefix(last, most)
+    gaps = np.diff(index)
+    assert len(index) == min(most, last + 1) and index[0] == 0 and index[-1] == last
+    assert not len(gaps) or (gaps.min() >= 1 and np.ptp(gaps) <= 1)
+
+
+def test_probability_tells_a_failure_from_a_success_and_episode_does_not(config):
+    seen = clip()
+    with LogprobServer(truth_of(seen, 0.3 * climb())) as server:
+        plain, scaled = ask(server, config, seen), ask(server, config, seen, normalise="episode")
+        assert server.requests == T  # the same questions
+    assert plain.values[-1] == pytest.approx(0.3 * climb()[-1])
+    log = np.log(0.3 * climb())
+    assert (
+        np.allclose(scaled.values, (log - log[0]) / (log[-1] - log[0])) and scaled.source == "topreward-1-episode:test"
+    )
+    with LogprobServer(truth_of(seen, [0.5] * T)) as server:
+        still = replace(config, cache=config.cache / "b")
+        assert np.allclose(ask(server, still, seen, normalise="episode").values, 0.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_certainty_stays_within_bounds(config, value):
+    seen = clip()
+    with LogprobServer(truth_of(seen, [value] * T)) as server:
+        made = ask(server, config, seen)
+    assert np.allclose(made.values, value, atol=1e-6) and ((made.values >= 0) & (made.values <= 1)).all()
+
+
+def test_noise_moves_values_but_keeps_them_in_bounds(config):
+    seen = clip()
+    with LogprobServer(truth_of(seen, climb()), noise=1.0) as server:
+        made = ask(server, config, seen)
+    assert not np.allclose(made.values, climb(), atol=0.02) and ((made.values > 0) & (made.values < 1)).all()
+
+
+@pytest.mark.parametrize(
+    "fault, why",
+    [
+        ("no logprobs", "no log-probabilities"), ("odd numbers", "no log-probabilities"), ("neither", "'The', 'Yes'"),
+        ("one", "1 listed"), ("no list", "1 listed"), ("refusal", "refused"), ("filtered", "refused"),
+    ],
+)  # fmt: skip
+def test_an_unusable_answer_is_a_failure_and_no_value(config, fault, why):
+    seen, one = clip(), replace(config, concurrency=1)  # so that the third request is of the third moment
+    with LogprobServer(truth_of(seen, climb()), script=["", "", fault]) as server:
+        made, scaled = ask(server, one, seen), ask(server, one, seen, normalise="episode")
+        assert server.requests == T and made.usage.requests == T  # paid all the same
+        server.script = ["", "", fault] + [""] * (T - 3) + [fault] * T
+        nothing = ask(server, replace(one, cache=config.cache / "b"), seen)
+    (failure,) = made.failures
+    assert failure.startswith("frames 0 to 2: ") and why in failure and made.asked == T
+    for some in (made, scaled):
+        assert np.flatnonzero(np.isnan(some.values)).tolist() == np.flatnonzero(np.isnan(some.spread)).tolist() == [2]
+    assert np.allclose(np.delete(made.values, 2), np.delete(climb(), 2))
+    assert nothing.failed and len(nothing.failures) == T
+
+
+def test_a_word_that_is_not_listed_is_no_likelier_than_the_last_that_is(config):
+    seen = clip()
+    with LogprobServer(truth_of(seen, [0.97] * T), script=["only false"] * T) as server:
+        made = ask(server, config, seen)
+    assert made.failures == () and np.allclose(made.values, 0.02 / 0.92)
+
+
+@pytest.mark.parametrize("fault", ["429", "429 soon", "500", "slow", "drop", "not a completion"])
+def test_what_the_endpoint_turns_away_is_asked_again(config, fault):
+    seen = clip()
+    with LogprobServer(truth_of(seen, climb()), script=[fault, fault]) as server:
+        made = ask(server, config, seen)
+        assert server.requests == T + 2
+    assert np.allclose(made.values, climb()) and made.usage.requests == T
+
+
+def test_what_was_answered_costs_nothing_again(config):
+    seen = clip()
+    with LogprobServer(truth_of(seen, climb())) as server:
+        first, again = ask(server, config, seen), ask(server, config, seen)
+        assert server.requests == T and again.usage == Usage(cached=T) and (first.values == again.values).all()
+        more = ask(server, config, seen, most_frames=3)
+        assert more.usage.cached == 3  # prefixes of no more than 3 frames are the same questions
+        ask(server, replace(config, model="other"), seen)
+        assert server.requests == T + (T - 3) + T
+
+
+def test_a_run_that_stops_goes_on_where_it_was_and_pays_once(config):
+    seen = {str(i): clip(i) for i in range(3)}
+    truth = {k: v for c in seen.values() for k, v in truth_of(c, climb()).items()}
+    stop = T + 3  # in the middle of the second clip
+    with LogprobServer(truth, script=[""] * stop + ["500"] * 100) as server:
+        estimator = make(server, config, prefixes=T)
+        got = []
+        with pytest.raises(ChatError, match="attempts"):
+            got.extend(name for name, _ in each(estimator, seen.items()))
+        answered = len(list((config.cache / "answers").rglob("*.json")))
+        assert answered == stop
+        server.script, before = [], server.requests
+        made = dict(each(estimator, seen.items()))
+        assert server.requests - before == 3 * T - stop
+    assert list(made) == list(seen) and all(np.allclose(m.values, climb()) for m in made.values())
+    assert len((config.cache / "ledger.jsonl").read_text().splitlines()) == 3 * T
+
+
+def test_the_budget_holds_and_loses_nothing(config):
+    capped = replace(config, budget_usd=0.02, concurrency=1)  # about .001 a request
+    clips = [(str(i), clip(i)) for i in range(6)]
+    truth = {k: v for _, c in clips for k, v in truth_of(c, climb()).items()}
+    with LogprobServer(truth) as server:
+        for _ in range(2):
+            with pytest.raises(BudgetError, match="raise the budget"):
+                list(each(make(server, capped), clips))
+        paid = [json.loads(line)["cost_usd"] for line in (config.cache / "ledger.jsonl").read_text().splitlines()]
+        assert len(paid) == server.requests > 10 and sum(paid) <= 0.02
+
+
+def test_no_more_requests_are_under_way_than_allowed(config):
+    seen = clip()
+    with LogprobServer(truth_of(seen, climb())) as server:
+        server.delay_s = 0.02
+        ask(server, replace(config, concurrency=3), seen)
+        assert server.most_under_way == 3
+
+
+def test_the_rate_holds_over_the_clips_of_a_run(config):
+    clips = [(str(i), clip(i, frames=2)) for i in range(3)]
+    truth = {k: v for _, c in clips for k, v in truth_of(c, climb(2)).items()}
+    with LogprobServer(truth) as server:
+        slow = make(server, replace(config, requests_per_minute=4.0))
+
+        async def first_two() -> int:
+            answers = slow.estimate_many(clips)
+            for _ in range(2):
+                await anext(answers)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(answers), 0.3)  # the fifth request has to wait 15 s
+            return server.requests
+
+        assert asyncio.run(first_two()) == 4
+
+
+def test_settings_and_clips_that_cannot_be_judged_are_refused(config):
+    for prefixes, most_frames in ((1, 16), (16, 1)):
+        with pytest.raises(ValueError, match="at least 2"):
+            TOPReward(TOPRewardConfig(chat=config, prefixes=prefixes, most_frames=most_frames))
+    estimator = TOPReward(TOPRewardConfig(chat=replace(config, base_url="http://127.0.0.1:1/v1")))
+    with pytest.raises(DataError, match="no examples"):
+        estimator.estimate(clip(), [Example(clip(1), climb())])
+    with pytest.raises(DataError, match="two frames"):
+        estimator.estimate(clip(frames=1))
+
+
+@given(st.sampled_from(["", " ", "\n", "  "]), st.sampled_from(["true", "True", "TRUE", "false", "False", "FALSE"]))
+def test_spellings_of_the_words(space, word):
+    assert spelt(space + word) is (word.lower() == "true") and spelt(word + "r") is None
+
+
+WORDS = ("<pad>", "<unk>", "<s>", "</s>", "<image>", "True", "true", "False", "FALSE", "task", "spoon", "towel", "done")
+TEMPLATE = (
+    "{% for m in messages %}{% for p in m['content'] %}"
+    "{% if p['type'] == 'image' %}<image> {% else %}{{ p['text'] }}{% endif %}"
+    "{% endfor %}{% endfor %}"
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaVA of random weights, some 20 kB, saved as transformers saves models."""
+    transformers = pytest.importorskip("transformers")
+    torch, tokenizers = pytest.importorskip("torch"), pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", unk_token="<unk>", bos_token="<s>", eos_token="</s>",
+        additional_special_tokens=["<image>"],
+    )  # fmt: skip
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    net = transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(
+            vision_config=transformers.CLIPVisionConfig(**size, image_size=16, patch_size=8, projection_dim=16),
+            text_config=transformers.LlamaConfig(**size, vocab_size=len(WORDS), num_key_value_heads=2, pad_token_id=0),
+            image_token_index=WORDS.index("<image>"),
+        )
+    )
+    generator = torch.Generator().manual_seed(0)
+    for weight in net.parameters():
+        weight.data = 0.5 * torch.randn(weight.shape, generator=generator)
+    images = transformers.models.clip.image_processing_pil_clip.CLIPImageProcessorPil(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    )
+    processor = transformers.LlavaProcessor(
+        images, tokenizer, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("models") / "tiny-llava"
+    net.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def local(folder: Path, **settings: Any) -> TOPReward:
+    there = LocalConfig(str(folder), local_files_only=True, dtype="float32")
+    return TOPReward(TOPRewardConfig("local", local=there, **settings))
+
+
+def test_a_local_model_gives_values_that_depend_on_the_frames(checkpoint):
+    estimator = local(checkpoint, prefixes=4, most_frames=3)
+    made, other = estimator.estimate(clip(0)), estimator.estimate(clip(1, views=2))
+    known = made.values[~np.isnan(made.values)]
+    assert len(known) == 4 and ((known > 0) & (known < 1)).all() and made.failures == () and made.usage == Usage()
+    assert made.source == "topreward-1:tiny-llava" and made.asked == 4
+    assert all(abs(a - b) > 1e-6 for a, b in itertools.combinations(known, 2))
+    assert not np.allclose(other.values[[0, -1]], made.values[[0, -1]])
+    again = dict(each(estimator, [("a", clip(0)), ("b", clip(1, views=2))]))
+    assert np.allclose(again["a"].values, made.values, equal_nan=True)
+    backwards = estimator.estimate(clip(0).take(np.arange(T)[::-1]))
+    assert backwards.values[-1] != pytest.approx(made.values[-1], abs=1e-6)  # it sees an order
+    scaled = local(checkpoint, prefixes=4, normalise="episode").estimate(clip(0)).values
+    assert np.nanmin(scaled) == 0 and np.nanmax(scaled) == 1
+
+
+def test_a_local_value_is_that_of_the_models_own_logits(checkpoint):
+    import torch
+    from PIL import Image
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+    seen = clip(frames=2)
+    made = local(checkpoint).estimate(seen)
+    net = LlavaForConditionalGeneration.from_pretrained(checkpoint)
+    processor: Any = LlavaProcessor.from_pretrained(checkpoint)
+    words = question(seen.task, [["x"], ["y"]])[-1]
+    frames = [Image.fromarray(image) for image in seen.views["view0"]]
+    inputs = processor(images=frames, text=f"<image> <image> {words}", return_tensors="pt")
+    with torch.no_grad():
+        p = net(**inputs).logits[0, -1].softmax(-1)
+    true, false = (p[[WORDS.index(w) for w in words]].sum() for words in (("True", "true"), ("False", "FALSE")))
+    assert made.values[-1] == pytest.approx(float(true / (true + false)), abs=1e-5)
+
+
+def test_a_local_model_that_may_think_first_is_told_not_to(checkpoint, tmp_path):
+    thinking = tmp_path / "thinking"
+    shutil.copytree(checkpoint, thinking)
+    (thinking / "chat_template.jinja").write_text(
+        TEMPLATE + "{% if enable_thinking is not defined or enable_thinking %} spoon towel done{% endif %}"
+    )
+    made = local(thinking, prefixes=2).estimate(clip()), local(checkpoint, prefixes=2).estimate(clip())
+    assert np.allclose(made[0].values, made[1].values, equal_nan=True)
+
+
+def test_a_local_model_that_cannot_be_used_is_refused(checkpoint, tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import load_file
+
+    with pytest.raises(DataError, match="which model"):
+        TOPReward(TOPRewardConfig("local"))
+    with pytest.raises(DataError, match="cannot be loaded"):
+        local(tmp_path / "none")
+
+    def copy(name: str, without: str) -> Path:
+        return Path(shutil.copytree(checkpoint, tmp_path / name, ignore=shutil.ignore_patterns(without)))
+
+    pickled = copy("pickled", "model.safetensors")
+    torch.save(load_file(checkpoint / "model.safetensors"), pickled / "pytorch_model.bin")
+    with pytest.raises(DataError, match="safetensors"):
+        local(pickled)
+    with pytest.raises(DataError, match="chat template"):
+        local(copy("mute", "chat_template.jinja"))
+    wordless = copy("wordless", "tokenizer.json")
+    (wordless / "tokenizer.json").write_text(
+        (checkpoint / "tokenizer.json").read_text().replace('"FALSE"', '"F"').replace('"False"', '"G"')
+    )
+    with pytest.raises(DataError, match="says False"):
+        local(wordless)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'vgps\[topreward\]'"):
+        local(checkpoint)
+
+
+def test_a_local_model_without_sound_numbers_is_a_failure(checkpoint):
+    estimator = local(checkpoint, prefixes=2)
+    assert estimator._local is not None
+    estimator._local._net.lm_head.weight.data[:] = float("nan")
+    made = estimator.estimate(clip())
+    assert made.failed and len(made.failures) == 2 and "float32" in made.failures[0]
