@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import json
 import shutil
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,30 @@ def test_a_run_that_stops_goes_on_where_it_was_and_pays_once(config):
         assert server.requests - before == 3 * T - stop
     assert list(made) == list(seen) and all(np.allclose(m.values, climb()) for m in made.values())
     assert len((config.cache / "ledger.jsonl").read_text().splitlines()) == 3 * T
+
+
+def test_a_killed_run_has_paid_for_one_unseen_answer_at_most(config):
+    run = (
+        "import sys; import numpy as np; from pathlib import Path\n"
+        "from vgps_models.progress import Clip\n"
+        "from vgps_models.progress.chat import ChatConfig\n"
+        "from vgps_models.progress.topreward import TOPReward, TOPRewardConfig\n"
+        "chat = ChatConfig(model='test', base_url=sys.argv[1], cache=Path(sys.argv[2]), concurrency=1)\n"
+        "TOPReward(TOPRewardConfig(chat=chat)).estimate(Clip({'view0': np.load(sys.argv[3])}, sys.argv[4]))"
+    )
+    seen, images = clip(), config.cache.with_name("images.npy")
+    np.save(images, seen.views["view0"])
+    with LogprobServer(truth_of(seen, climb())) as server:
+        server.delay_s = 0.1
+        process = subprocess.Popen([sys.executable, "-c", run, server.url, str(config.cache), str(images), seen.task])
+        while server.requests < 5 and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() < 0 and server.requests == 5  # while the fifth is under way
+        server.delay_s = 0.0
+        made = ask(server, config, seen)
+        assert server.requests == T + 1 and made.usage.cached == 4
+    assert np.allclose(made.values, climb())
 
 
 def test_the_budget_holds_and_loses_nothing(config):

@@ -91,7 +91,7 @@ def _listed(choice: Any) -> dict[str, float]:
     try:
         first = choice.logprobs.content[0]
         pairs = [(t.token, t.logprob) for t in (first, *(first.top_logprobs or ()))]
-    except (AttributeError, IndexError, TypeError):
+    except (AttributeError, LookupError, TypeError):
         return {}
     return {
         t: float(p) for t, p in pairs if isinstance(t, str) and isinstance(p, (int, float)) and -math.inf < p < 1e-3

@@ -26,8 +26,8 @@ class LocalConfig:
 
 
 class LocalScorer:
-    """The question goes through the model's own chat template, which alone knows where its pictures go. (The paper
-    asks without one, and of a single model.)"""
+    """The question goes through the model's own chat template, which alone knows where its pictures go; the paper's
+    main experiments ask without one."""
 
     def __init__(self, config: LocalConfig) -> None:
         """Raises MissingDependencyError without transformers, DataError for a model that cannot be used."""
@@ -69,7 +69,7 @@ class LocalScorer:
         said = logits.float().log_softmax(-1)
         log_true, log_false = (float(said[self._ids[word]].logsumexp(0)) for word in (True, False))
         if not (math.isfinite(log_true) and math.isfinite(log_false)):
-            return Score(failure=f"the model's logits are no numbers in {self._net.dtype}; try --dtype float32")
+            return Score(failure=f"the model's logits are no numbers in {self._net.dtype}; set dtype to float32")
         return Score(log_true, log_false)
 
 
