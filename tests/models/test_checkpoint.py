@@ -14,7 +14,12 @@ from vgps_models.checkpoint import CheckpointError
 from vgps_models.errors import SpecError, UnknownNameError, VgpsError
 from vgps_models.spaces import ActionSpec
 
-LOADERS = {"policy": checkpoint.load_policy, "critic": checkpoint.load_critic, "encoder": checkpoint.load_encoder}
+LOADERS = {
+    "policy": checkpoint.load_policy,
+    "critic": checkpoint.load_critic,
+    "encoder": checkpoint.load_encoder,
+    "progress": checkpoint.load_progress,
+}
 
 
 @pytest.fixture
