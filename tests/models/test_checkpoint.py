@@ -14,12 +14,7 @@ from vgps_models.checkpoint import CheckpointError
 from vgps_models.errors import SpecError, UnknownNameError, VgpsError
 from vgps_models.spaces import ActionSpec
 
-LOADERS = {
-    "policy": checkpoint.load_policy,
-    "critic": checkpoint.load_critic,
-    "encoder": checkpoint.load_encoder,
-    "progress": checkpoint.load_progress,
-}
+LOADERS = {"policy": checkpoint.load_policy, "critic": checkpoint.load_critic, "encoder": checkpoint.load_encoder}
 
 
 @pytest.fixture
@@ -120,7 +115,8 @@ def test_loading_twice_gives_the_same_policy(files, observe):
 @pytest.mark.parametrize("name", checkpoint.shipped())
 def test_shipped_checkpoints_are_whole_and_small(name):
     card = checkpoint.read_card(name)
-    LOADERS[card.kind](name)
+    loaders = LOADERS | {"progress": checkpoint.load_progress}
+    loaders[card.kind](name)
     assert checkpoint.find(name).stat().st_size < 10e6
     assert card.git != "unknown" and card.command
 
