@@ -36,8 +36,8 @@ PERIOD = 200_000_000
 WORDS = "put the spoon on the towel"
 
 
-def header() -> SimpleNamespace:
-    return SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id="")
+def header(at: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(stamp=SimpleNamespace(sec=at // 10**9, nanosec=at % 10**9), frame_id="")
 
 
 def raw(shade: int, encoding: str = "rgb8", pad: int = 0) -> SimpleNamespace:
@@ -99,6 +99,21 @@ def test_attempts_are_cut_by_the_task_state_and_cameras_have_their_names(bag):
     assert set(footage.scene(0, 3, ["wrist"]).clip.views) == {"wrist"}
     with pytest.raises(UnknownNameError, match="front"):
         footage.scene(0, 3, ["side"])
+
+
+def test_an_image_belongs_to_the_episode_of_its_stamp_however_it_arrives(tmp_path):
+    made = Bag(tmp_path / "run.mcap")
+    for episode in (1, 2):
+        for step in range(4):
+            at = (episode * 10 + step) * PERIOD
+            picture = raw(100 * episode + step)
+            picture.header = header(at)
+            state = SimpleNamespace(header=header(at), instruction=WORDS, episode=episode, success=False)
+            made.say("/camera/front/image_raw", RAW, picture, at + 1)  # before the state of the same moment
+            made.say("/task/state", "vgps_msgs/msg/TaskState", state, at + 2)
+    footage = open_footage(made.close())
+    shades = [footage.scene(i).clip.views["front"][:, 0, 0, 0].tolist() for i in range(2)]
+    assert len(footage) == 2 and shades == [[100, 101, 102, 103], [200, 201, 202, 203]] and not footage.problems
 
 
 def test_other_cameras_and_encodings_without_a_task_state(tmp_path):

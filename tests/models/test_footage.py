@@ -111,6 +111,8 @@ def test_a_folder_may_hold_several_cameras_an_attempt_and_tasks_in_words(tmp_pat
     assert np.allclose(scene.seconds, [0, 0.2, 0.5], atol=2e-3)  # the shorter camera decides
     assert [round(shade(i) / 40 - 0.5) for i in scene.clip.views["front"]] == [0, 2, 5]
     assert [round(shade(i) / 40 - 0.5) for i in scene.clip.views["wrist"]] == [0, 1, 2]
+    every = [round(shade(i) / 40 - 0.5) for i in footage.scene(0).clip.views["wrist"]]
+    assert every == [0, 0, 1, 1, 2, 2]  # the slower camera shows what it saw nearest to each moment, again and again
     assert set(footage.scene(0, 3, ["wrist"]).clip.views) == {"wrist"}
     with pytest.raises(UnknownNameError, match="wrist"):
         footage.scene(0, 3, ["side"])

@@ -47,12 +47,13 @@ class ForeignVideo:
         return len(self._stamps)
 
     def frames(self, index: NDArray[np.intp], side: int = 512) -> Image:
-        """Frames by number, in rising order, no longer than `side` [px] on their longer side.
+        """Frames by number, a number perhaps more than once, no longer than `side` [px] on their longer side.
 
         Only what lies between a key frame and a wanted frame is decoded. Shape (len(index), h, w, 3) uint8 RGB.
         """
         out: list[Image] = []
-        wanted = [int(self._stamps[i]) for i in index]
+        each, again = np.unique(index, return_inverse=True)
+        wanted = [int(self._stamps[i]) for i in each]
         position: int | None = None
         decoder: Any = None
         try:
@@ -68,14 +69,14 @@ class ForeignVideo:
                 else:
                     break
         except (OSError, av.FFmpegError, ValueError) as error:
-            raise DataError(f"{self.path}: frame {int(index[len(out)])} cannot be decoded ({error})") from None
+            raise DataError(f"{self.path}: frame {int(each[len(out)])} cannot be decoded ({error})") from None
         if len(out) < len(wanted):
             raise DataError(
-                f"{self.path}: frame {int(index[len(out)])} of {len(self)} cannot be decoded; it is cut short"
+                f"{self.path}: frame {int(each[len(out)])} of {len(self)} cannot be decoded; it is cut short"
             )
         if len({image.shape for image in out}) > 1:
             raise DataError(f"{self.path}: its frames change their size")
-        return np.stack(out)
+        return np.stack(out)[again]
 
     def close(self) -> None:
         self._container.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ except ImportError as error:
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CHANNELS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0), "mono8": (0, 0, 0)}
 MOST_PIXELS = 1 << 24
+BEFORE = -1  # the episode of what was seen before any task state, or without one
 BROKEN = (
     McapError,
     EOFError,
@@ -91,29 +93,37 @@ class Bags:
     def _index(self, path: Path, task: str) -> None:
         """Find the attempts of a file: when each camera saw something, without decoding a picture."""
         attempts: dict[int, _Attempt] = {}
-        current = -1
+        states: list[tuple[int, int]] = []  # (stamp, episode)
+        seen: list[tuple[int, str, int]] = []  # (stamp, camera, log time) of the images
         try:
             for schema, channel, message, decode in _messages(path):
                 if channel.topic == self._task_topic:
                     state = decode(message)
-                    current = int(state.episode)
-                    attempt = attempts.setdefault(current, _Attempt("", path, task))
+                    states.append((_stamp(message), int(state.episode)))
+                    attempt = attempts.setdefault(int(state.episode), _Attempt("", path, task))
                     attempt.task = task or attempt.task or str(state.instruction)
                     attempt.success = bool(state.success) or bool(attempt.success)
                 elif schema in (RAW, COMPRESSED):
                     camera: str = self._names.get(channel.topic) or channel.topic
                     self._topics[camera] = channel.topic
-                    attempt = attempts.setdefault(current, _Attempt("", path, task))
-                    attempt.times.setdefault(camera, []).append(message.log_time)
+                    seen.append((_stamp(message), camera, message.log_time))
         except BROKEN as error:
             told = str(error) or type(error).__name__
             self.problems.append(f"{path} is damaged or cut short ({told}); it was read as far as it goes")
+        # By stamp and not by arrival: an episode's first image may come before its first state.
+        states.sort()
+        began = [stamp for stamp, _ in states]
+        for stamp, camera, log_time in seen:
+            at = bisect_right(began, stamp) - 1
+            episode = states[at][1] if at >= 0 else BEFORE
+            attempt = attempts.setdefault(episode, _Attempt("", path, task))
+            attempt.times.setdefault(camera, []).append(log_time)
         for episode, attempt in attempts.items():
             attempt.name = path.stem if len(attempts) == 1 else f"{path.stem} episode {episode}"
             for seen in attempt.times.values():
                 seen.sort()
             if not attempt.times or min(map(len, attempt.times.values())) < 2:
-                if episode >= 0:  # what lies before the first episode is none
+                if episode != BEFORE:
                     self.problems.append(f"{attempt.name} of {path} has fewer than two images of a camera")
             elif not attempt.task:
                 self.problems.append(f"{attempt.name} of {path} has no task: give --task")
@@ -168,6 +178,15 @@ def _messages(
                 return decoders[schema.id](message.data)
 
             yield schema.name, channel, message, decode
+
+
+def _stamp(message: Any) -> int:
+    """Of a message that begins with a header [ns], without decoding the rest; the log time when it bears none."""
+    if len(message.data) < 12:
+        return message.log_time
+    order = "<" if message.data[1] & 1 else ">"  # the second byte of CDR
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", message.data, 4)
+    return 1_000_000_000 * seconds + nanoseconds or message.log_time
 
 
 def _pixels(message: Any, schema: str, name: str) -> Image:
