@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("openai")
-from vlm_server import DISORDER, FENCED, Server, truth_of
+from vlm_server import DISORDER, FENCED, Server, clip, truth_of
 
 from vgps_models.errors import DataError
 from vgps_models.progress import Clip, Estimate, Example, Usage
@@ -26,12 +26,6 @@ from vgps_models.progress.measures import voc
 
 T = 8
 KEY = "sk-very-secret"
-
-
-def clip(seed: int = 0, frames: int = T, views: int = 1) -> Clip:
-    random = np.random.default_rng(seed)
-    images = {f"view{v}": random.integers(0, 255, (frames, 24, 32, 3), dtype=np.uint8) for v in range(views)}
-    return Clip(images, "put the spoon on the towel")
 
 
 def climb(frames: int = T) -> np.ndarray:

@@ -25,6 +25,13 @@ from vgps_models.progress.chat import Picture
 FENCED, DISORDER = "fenced", "disorder"  # odd, but no fault
 
 
+def clip(seed: int = 0, frames: int = 8, views: int = 1) -> Clip:
+    """Noise, so that no two pictures are alike."""
+    random = np.random.default_rng(seed)
+    images = {f"view{v}": random.integers(0, 255, (frames, 24, 32, 3), dtype=np.uint8) for v in range(views)}
+    return Clip(images, "put the spoon on the towel")
+
+
 def truth_of(clip: Clip, values: Iterable[float]) -> dict[str, float]:
     """Value of every JPEG of a clip."""
     return {

@@ -38,6 +38,7 @@ class ProgressNode(Node):
             self, gvl_model="", gvl_base_url=ChatConfig.base_url, gvl_period=10.0, gvl_frames=15, gvl_budget=1.0,
             gvl_input_price=0.0, gvl_output_price=0.0,
         )  # fmt: skip
+        self.execute = 1
         self._apply(parameters)
         on_parameters(self, self._apply)
         self.watcher = _watcher(asking) if asking["gvl_model"] else None
@@ -51,7 +52,7 @@ class ProgressNode(Node):
             raise VgpsError(f"execute ({parameters['execute']}) must be at least 1")
         if "checkpoint" in parameters:
             self.estimator = checkpoint.load_progress(parameters["checkpoint"])
-        self.execute = parameters.get("execute", getattr(self, "execute", 1))
+        self.execute = parameters.get("execute", self.execute)
 
     def _on_sight(self, task: TaskState, images: dict[str, Image]) -> None:
         if self.watcher is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,17 @@ class Clip:
 
     def __len__(self) -> int:
         return len(next(iter(self.views.values())))
+
+    def shown(self, picture: Callable[[Images], Any]) -> list[list[Any]]:
+        """What shows each moment to a model: a picture of every view, after its name if there are several.
+
+        picture: makes one of an image (H, W, 3); called once an image.
+        """
+        moments: list[list[Any]] = [[] for _ in range(len(self))]
+        for name, images in self.views.items():
+            for parts, image in zip(moments, images, strict=True):
+                parts += [f"({name} camera)", picture(image)] if len(self.views) > 1 else [picture(image)]
+        return moments
 
     def take(self, index: NDArray[np.intp] | Sequence[int]) -> Clip:
         """The moments of these indices, in this order."""

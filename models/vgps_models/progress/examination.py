@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,10 @@ class Examination:
     source: str
     judged: Sequence[Judged]
     threshold: float | None = None
-    episodes: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "episodes", len({j.episode for j in self.judged}))
+    @property
+    def episodes(self) -> int:
+        return len({j.episode for j in self.judged})
 
     def genuine(self, task: str = "") -> list[Judged]:
         return [j for j in self.judged if not j.control and task in ("", j.task)]

@@ -15,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vgps_models.data import Columns
 from vgps_models.data.sampling import last_frames, succeeded
@@ -77,5 +76,5 @@ def weigh(config: Weighing, values: Floats, columns: Columns, chunk: int) -> tup
     gain = gains(values, columns, chunk)
     weights = rabc(gain) if config.kind == "rabc" else awr(gain, config.temperature)
     trust = trusted(values, columns, config.gate)
-    of_frame: NDArray[np.str_] = np.array(columns.instruction_tasks)[columns.instruction]
-    return np.where([trust[str(task)] for task in of_frame], weights, 1.0), trust
+    believed = np.array([trust.get(task, False) for task in columns.instruction_tasks])[columns.instruction]
+    return np.where(believed, weights, 1.0), trust

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from vgps_models.progress.estimate import Images
+from vgps_models.progress.estimate import Images, Usage
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,13 @@ class Answer:
     output_tokens: int
     cached: bool = False
     cost_usd: float = 0.0
+
+    @property
+    def usage(self) -> Usage:
+        """What it has cost; from the cache, nothing."""
+        if self.cached:
+            return Usage(cached=1)
+        return Usage(1, 0, self.input_tokens, self.output_tokens, self.cost_usd)
 
 
 def _part(part: str | Picture, hashed: bool) -> dict[str, Any]:

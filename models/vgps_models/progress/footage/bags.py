@@ -120,8 +120,8 @@ class Bags:
             attempt.times.setdefault(camera, []).append(log_time)
         for episode, attempt in attempts.items():
             attempt.name = path.stem if len(attempts) == 1 else f"{path.stem} episode {episode}"
-            for seen in attempt.times.values():
-                seen.sort()
+            for times in attempt.times.values():
+                times.sort()
             if not attempt.times or min(map(len, attempt.times.values())) < 2:
                 if episode != BEFORE:
                     self.problems.append(f"{attempt.name} of {path} has fewer than two images of a camera")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vgps_models.progress.chat import Answer, Chat, ChatConfig, Message
+from vgps_models.progress.chat import Chat, ChatConfig, Message
 from vgps_models.progress.estimate import Clip, Estimate, Example, Floats, Usage
 from vgps_models.progress.gvl.answers import AnswerError, read
 from vgps_models.progress.gvl.questions import VERSION, Parts, examples, moments, question, shuffle
@@ -98,7 +98,7 @@ class GVL:
         usage, reason = Usage(), ""
         for _ in range(1 + self.config.repairs):
             answer = await chat.ask(prompt)
-            usage += _used(answer)
+            usage += answer.usage
             try:
                 values = np.zeros(len(shown))
                 values[order] = read(answer, len(order))
@@ -111,9 +111,3 @@ class GVL:
             said = answer.text or answer.refusal or "(nothing)"
             prompt = prompt.then(Message("assistant", [said[:8000]]), Message("user", [complaint]))
         return np.full(len(shown), np.nan), reason, usage
-
-
-def _used(answer: Answer) -> Usage:
-    if answer.cached:
-        return Usage(cached=1)
-    return Usage(1, 0, answer.input_tokens, answer.output_tokens, answer.cost_usd)

@@ -25,11 +25,8 @@ def shuffle(frames: int, seed: int) -> NDArray[np.intp]:
 
 
 def moments(clip: Clip) -> list[Parts]:
-    """What shows each moment of a clip: all its views, named if more than one. Encoded once for all orders."""
-    named = len(clip.views) > 1
-    pictures = [[Picture.of(image) for image in images] for images in clip.views.values()]
-    labels = [[f"({name} camera)"] if named else [] for name in clip.views]
-    return [[p for label, of in zip(labels, pictures, strict=True) for p in (*label, of[t])] for t in range(len(clip))]
+    """What shows each moment of a clip. Encoded once for all orders."""
+    return clip.shown(Picture.of)
 
 
 def examples(context: Sequence[Example]) -> Parts:

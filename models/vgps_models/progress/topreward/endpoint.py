@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vgps_models.progress.chat import Answer, Chat, ChatConfig, Message, Picture, Prompt
-from vgps_models.progress.estimate import Images, Usage
+from vgps_models.progress.estimate import Images
 from vgps_models.progress.topreward.question import VERSION
 from vgps_models.progress.topreward.score import Parts, Score, spelt
 
@@ -44,7 +44,7 @@ class EndpointScorer:
         # Not sent: an endpoint that is held to a schema hides what else the model would have said.
         schema = {"enum": ["True", "False"], "top_logprobs": TOP}
         answer = await self._chat.ask(Prompt([Message("user", parts)], schema, f"done_{VERSION}"))
-        return replace(read(answer), usage=_used(answer))
+        return replace(read(answer), usage=answer.usage)
 
 
 class NextToken(Chat):
@@ -96,9 +96,3 @@ def _listed(choice: Any) -> dict[str, float]:
     return {
         t: float(p) for t, p in pairs if isinstance(t, str) and isinstance(p, (int, float)) and -math.inf < p < 1e-3
     }
-
-
-def _used(answer: Answer) -> Usage:
-    if answer.cached:
-        return Usage(cached=1)
-    return Usage(1, 0, answer.input_tokens, answer.output_tokens, answer.cost_usd)

@@ -15,7 +15,7 @@ from vgps_models.progress.chat import ChatConfig
 from vgps_models.progress.estimate import Clip, Estimate, Example, Floats, Usage, spaced
 from vgps_models.progress.topreward.endpoint import EndpointScorer
 from vgps_models.progress.topreward.local import LocalConfig, LocalScorer
-from vgps_models.progress.topreward.question import VERSION, moments, prefix, question
+from vgps_models.progress.topreward.question import VERSION, prefix, question
 from vgps_models.progress.topreward.score import Score, Scorer
 
 
@@ -76,7 +76,7 @@ class TOPReward:
         return self._local or EndpointScorer(self.config.chat)
 
     async def _judge(self, scorer: Scorer, clip: Clip) -> Estimate:
-        judged, shown = spaced(len(clip), self.config.prefixes), moments(clip, scorer.picture)
+        judged, shown = spaced(len(clip), self.config.prefixes), clip.shown(scorer.picture)
         questions = [question(clip.task, [shown[i] for i in prefix(t, self.config.most_frames)]) for t in judged]
         # What is under way when one fails is finished first, and kept in the cache.
         said = await asyncio.gather(*(scorer.score(parts) for parts in questions), return_exceptions=True)

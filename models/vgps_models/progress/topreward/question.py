@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vgps_models.progress.estimate import Clip, Images
 from vgps_models.progress.topreward.score import Parts
 
 VERSION = 1  # raise it when the words change
@@ -22,18 +21,8 @@ def prefix(last: int, most: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, last, min(most, last + 1)).round().astype(np.intp))
 
 
-def moments(clip: Clip, picture: Callable[[Images], Any]) -> Sequence[Parts]:
-    """What shows each moment of a clip: all its views, named if more than one."""
-    named = len(clip.views) > 1
-    shown: list[list[Any]] = [[] for _ in range(len(clip))]
-    for name, images in clip.views.items():
-        for parts, image in zip(shown, images, strict=True):
-            parts += [f"({name} camera)", picture(image)] if named else [picture(image)]
-    return shown
-
-
 def question(task: str, shown: Sequence[Parts]) -> list[Any]:
-    """shown: of `moments`, those of one prefix. The words come last, so that every picture can inform them."""
+    """shown: of `Clip.shown`, those of one prefix. The words come last, so that every picture can inform them."""
     return [
         *(part for moment in shown for part in moment),
         f"The pictures above show, in the order of time, a robot or a person from the beginning of an attempt until "
