@@ -16,7 +16,7 @@ from vgps_models.data import EpisodeStore, EpisodeWriter
 from vgps_models.data.check import check
 from vgps_models.data.episodes import example_episode
 from vgps_models.data.merge import finish_swap
-from vgps_models.data.staging import staged_path
+from vgps_models.data.staging import clear_half_written, staged_path
 from vgps_models.errors import DataError, SpecError
 from vgps_models.spaces import ActionSpec
 
@@ -211,6 +211,14 @@ def test_what_a_dead_writer_left_is_named_and_what_a_living_one_holds_is_kept(tm
         assert [problem.name for problem in writer.problems] == ["spoon-00000001"]
         assert living.exists()
     assert not dead.exists()
+
+
+def test_a_file_that_its_writer_finishes_meanwhile_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = EpisodeWriter(tmp_path)
+    writer.write(example_episode(0))
+    gone = tmp_path / "staging" / "spoon-00000001.zip.1.part"
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([gone]))
+    assert clear_half_written(tmp_path) == []
 
 
 def test_episodes_unlike_the_others_are_named_and_left_out(tmp_path: Path) -> None:

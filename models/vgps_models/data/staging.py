@@ -97,12 +97,12 @@ def clear_half_written(root: Path) -> list[Problem]:
     """Remove and name what a killed writer left; files that a living writer holds are not touched."""
     problems: list[Problem] = []
     for path in sorted((root / FOLDER).glob(f"*{TEMPORARY}")):
-        with open(path, "rb") as file:
-            try:
+        try:
+            with open(path, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        except (BlockingIOError, FileNotFoundError):  # being written; or its writer has just finished it
+            continue
         problems.append(Problem(path.name.split(".zip")[0], "half written when its writer died; record it again"))
     return problems
 
