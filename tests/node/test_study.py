@@ -1,18 +1,22 @@
-"""The study: its experiments fit its recipes, a record keeps every outcome, and the page says what the records say."""
+"""Studies: their experiments fit the recipes, a record keeps every outcome, and the page says what the records say."""
 
 from __future__ import annotations
 
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tyro
 
 from vgps_models.errors import DataError, UnknownNameError
-from vgps_node.commands import train
-from vgps_node.study import experiments, page, recipes, record
+from vgps_node.commands import data, train
+from vgps_node.study import filtering, markdown, record
+from vgps_node.study.recipe import Recipe, recipe
+from vgps_node.study.steering import page, recipes
+from vgps_node.study.studies import STUDIES, Study, get_study
 from vgps_sim.collect import CollectConfig
 from vgps_sim.results import Condition, EpisodeResult, Evaluation
 from vgps_sim.scenes import ScenesConfig
@@ -31,37 +35,61 @@ def evaluation(sides: list[str], n: int = 8, seed: int = 0, missing: int = 0) ->
     return Evaluation(tuple(Condition(s) for s in sides), pairs, tuple(results), command="vgps study play x", git="abc")
 
 
-def test_every_side_plays_a_checkpoint_that_a_recipe_makes() -> None:
-    made = {str(r.out) for r in recipes.everything()}
-    for experiment in experiments.everything():
+@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda s: s.name)
+def test_every_side_plays_a_checkpoint_that_a_recipe_makes(study: Study) -> None:
+    made = {str(r.out) for stage in study.stages() for r in stage}
+    for experiment in study.experiments():
         for side in experiment.sides.values():
             assert side.policy in made, (experiment.name, side.policy)
             assert side.critic is None or side.critic in made, (experiment.name, side.critic)
         assert {str(path) for path in (experiment.trust or {}).values()} <= made
 
 
-def _config_of(part: str) -> type:
-    module, config, _ = train.PARTS[part]
-    return getattr(importlib.import_module(f"vgps_models.training.{module}"), config)
+def _config_of(name: str, rest: list[str]) -> tuple[Any, list[str]]:
+    """What the command line would parse, and its arguments."""
+    if name == "train":
+        module, config, _ = train.PARTS[rest[0]]
+        return getattr(importlib.import_module(f"vgps_models.training.{module}"), config), rest[1:]
+    if name == "data":
+        return data.PARTS[rest[0]][0], rest[1:]
+    return {"scenes": ScenesConfig, "collect": CollectConfig}[name], rest
 
 
-@pytest.mark.parametrize("recipe", recipes.everything(), ids=lambda r: str(r.out))
-def test_every_recipe_is_a_command_that_exists(recipe: recipes.Recipe) -> None:
+ALL = {str(r.out): r for study in STUDIES.values() for stage in study.stages() for r in stage}
+
+
+@pytest.mark.parametrize("recipe", ALL.values(), ids=lambda r: str(r.out))
+def test_every_recipe_is_a_command_that_exists(recipe: Recipe) -> None:
     """Parsed as the command line would, and refused there if an option is unknown."""
     name, *rest = recipe.command
-    if name == "train":
-        config = tyro.cli(_config_of(rest[0]), args=rest[1:])
-    else:
-        config = tyro.cli({"scenes": ScenesConfig, "collect": CollectConfig}[name], args=rest)
-    assert config.out == recipe.out
+    kind, arguments = _config_of(name, rest)
+    assert tyro.cli(kind, args=arguments).out == recipe.out
 
 
-def test_experiments_have_names_of_their_own_and_enough_episodes() -> None:
-    names = [e.name for e in experiments.everything()]
+def test_a_recipe_is_made_when_its_last_file_is_there(tmp_path: Path) -> None:
+    weights, table, folder = tmp_path / "a.safetensors", tmp_path / "b.parquet", tmp_path / "c"
+    made = [recipe(weights, "x"), recipe(table, "x"), recipe(folder, "x"), recipe(folder, "x", whole=True)]
+    assert [r.made for r in made] == [False] * 4
+    weights.touch()
+    table.touch()
+    folder.mkdir()
+    assert [r.made for r in made] == [False, True, False, True]
+    weights.with_suffix(".json").touch()
+    assert made[0].made
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=lambda s: s.name)
+def test_experiments_have_names_of_their_own_and_enough_episodes(study: Study) -> None:
+    names = [e.name for e in study.experiments()]
     assert len(set(names)) == len(names)
-    assert all(e.episodes >= 200 for e in experiments.everything())
-    with pytest.raises(UnknownNameError, match="headline-flow-0"):
-        page.experiment("headline")
+    assert all(e.episodes >= 200 for e in study.experiments())
+    with pytest.raises(UnknownNameError, match=names[0]):
+        study.experiment("headline")
+
+
+def test_an_unknown_study_lists_the_known() -> None:
+    with pytest.raises(UnknownNameError, match="filtering"):
+        get_study("fishing")
 
 
 def test_a_record_gives_back_every_outcome(tmp_path: Path) -> None:
@@ -94,9 +122,9 @@ def test_the_page_shows_what_was_played_and_names_what_was_not(tmp_path: Path) -
     for architecture in recipes.ARCHITECTURES:
         for seed in recipes.POLICY_SEEDS:
             name = f"headline-{architecture}-{seed}"
-            sides = list(page.experiment(name).sides)
+            sides = list(get_study("steering").experiment(name).sides)
             record.write(evaluation(sides, 20, seed), name, "why?", tmp_path / "records")
-    sides = list(page.experiment("k-flow").sides)
+    sides = list(get_study("steering").experiment("k-flow").sides)
     record.write(evaluation(sides, 20, 3), "k-flow", "why?", tmp_path / "records")
     records = record.read_all(tmp_path / "records")
     written = page.write(records, tmp_path / "page.md", tmp_path / "pictures", "It helped.").read_text()
@@ -125,3 +153,15 @@ def test_the_page_shows_how_calibrated_the_critics_are_and_when_guidance_let_go(
     (tmp_path / "kept" / "calql-0.json").write_text("{")
     with pytest.raises(DataError, match=r"calql-0\.json"):
         record.read_calibrations(tmp_path / "kept")
+
+
+def test_the_page_on_filtering_compares_with_everything_over_the_training_seeds(tmp_path: Path) -> None:
+    for seed in filtering.SEEDS:
+        played = evaluation(list(filtering.KINDS), 50, seed)
+        record.write(played, f"filtering-{seed}", "why?", tmp_path / "records")
+    records = record.read_all(tmp_path / "records")
+    page = filtering.write(records, tmp_path / "page.md", tmp_path / "pictures", "It depends.", tmp_path / "records")
+    text = page.read_text()
+    rates = [records[f"filtering-{s}"].rate("filtered")[0] for s in filtering.SEEDS]
+    assert "It depends." in text and f"| filtered | **{markdown.rate(float(np.mean(rates)))}**" in text
+    assert (tmp_path / "pictures" / "filtering.svg").exists() and "Not played yet" not in text

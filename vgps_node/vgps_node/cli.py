@@ -29,7 +29,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command("train:main", "train encoder, policy, critic or progress estimator"),
     "data": Command("data:main", "info, check, repair, progress or filter a data set"),
     "progress": Command("progress:main", "how far along an episode is, and whether the estimator can be trusted"),
-    "study": Command("study:main", "the steering study: train, play and write docs/steering.md"),
+    "study": Command("study:main", "a study: train, play on the report seeds, write its page in docs"),
     "bench": Command("bench:main", "measure latencies of this machine"),
     "doctor": Command("doctor:main", "what this machine has and lacks, and the command that mends it"),
 }

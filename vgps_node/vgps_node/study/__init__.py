@@ -1,1 +1,1 @@
-"""The steering study: what is trained, what is played, and the page made of it (docs/steering.md)."""
+"""Studies: what is trained, what is played on the report seeds, and the pages made of it."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from vgps_models.errors import VgpsError
 from vgps_node.commands.collect import bar
 from vgps_node.study import record
-from vgps_node.study.experiments import Experiment
-from vgps_node.study.recipes import Recipe
+from vgps_node.study.experiment import Experiment
+from vgps_node.study.recipe import Recipe
 from vgps_node.wording import in_words
 from vgps_sim.results import REPORT_SEED, Condition, Evaluation
 

@@ -1,37 +1,16 @@
-"""What the study trains, each by one command that anybody can type. Whatever exists is kept."""
+"""What the study trains."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from vgps_node.study.recipe import RUNS, Recipe, recipe
 
 ARCHITECTURES = ("flow", "ddim", "tokens", "cvae", "gmm")
 POLICY_SEEDS = (0, 1)
 CRITIC_SEEDS = (0, 1, 2)
-RUNS = Path("runs")
 BROAD_ENCODER = RUNS / "encoder_broad.safetensors"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """out: what is made, a checkpoint or a folder. arguments: of `vgps`, without the `--out`."""
-
-    out: Path
-    arguments: tuple[str, ...]
-
-    @property
-    def command(self) -> list[str]:
-        return [*self.arguments, "--out", str(self.out)]
-
-    @property
-    def made(self) -> bool:
-        """A data folder resumes by itself, so only finished files count: a checkpoint's card comes last."""
-        return bool(self.out.suffix) and self.out.exists() and self.out.with_suffix(".json").exists()
-
-
-def recipe(out: Path | str, words: str) -> Recipe:
-    return Recipe(Path(out), tuple(words.split()))
 
 
 def policy(architecture: str, seed: int) -> Path:

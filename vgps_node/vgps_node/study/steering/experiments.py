@@ -7,17 +7,14 @@ and every axis is varied through it; the headline crosses all policies with all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from vgps_models.selection import Selection
 from vgps_node.conditions import Steered
-from vgps_node.study.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS, VARIANTS, critic, policy, trust
+from vgps_node.study.experiment import DEFAULT, Experiment, K, bare, guided
+from vgps_node.study.steering.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS, VARIANTS, critic, policy, trust
 
 KS = (1, 5, 10, 30, 50, 100)
-K = 10
-DEFAULT = Selection()
 CENTRE = "flow"
 RULES: dict[str, Selection] = {
     "argmax": Selection("argmax"),
@@ -30,29 +27,6 @@ RULES: dict[str, Selection] = {
     "cem": replace(DEFAULT, refine="cem"),
     "gradient": replace(DEFAULT, refine="gradient"),
 }
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """sides: the first is the baseline; all play the same seeds."""
-
-    name: str
-    question: str
-    sides: Mapping[str, Steered]
-    execute: int = 2
-    episodes: int = 200
-    domain: str = "target"
-    wording: Mapping[str, str] | None = None  # side -> how its task is told
-    oracle: tuple[str, ...] = ()  # sides whose candidates are tried out in a copy of the world
-    trust: Mapping[str, Path] | None = None  # side -> file of `vgps train trust`, above whose threshold it abstains
-
-
-def bare(checkpoint: object) -> Steered:
-    return Steered(str(checkpoint), None, 1, Selection("first"))
-
-
-def guided(checkpoint: object, scorer: object, k: int = K, selection: Selection = DEFAULT) -> Steered:
-    return Steered(str(checkpoint), str(scorer), k, selection)
 
 
 def headline(architecture: str, seed: int) -> Experiment:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vgps_node.study import experiments, plots
-from vgps_node.study.experiments import KS, Experiment
-from vgps_node.study.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS
+from vgps_node.study import markdown, plots
 from vgps_node.study.record import Record, conditions
-from vgps_sim.statistics import Gain, Pair, crossed_gain
+from vgps_node.study.steering import experiments
+from vgps_node.study.steering.experiments import KS
+from vgps_node.study.steering.recipes import ARCHITECTURES, CRITIC_SEEDS, POLICY_SEEDS
+from vgps_sim.statistics import Gain, crossed_gain
 
 Records = Mapping[str, Record]
+LINKS = markdown.Links("steering")
 Calibration = Mapping[str, Any]  # the `.calibration.json` beside a critic
 CALIBRATED = ("calql-0", "cql-0", "iql-0", "calql_hl-0", "not_pessimistic-0")  # in the picture; the table has all
-SHORT = {
-    "put_spoon_on_towel": "spoon",
-    "put_carrot_on_plate": "carrot",
-    "stack_green_block_on_yellow_block": "stack",
-    "put_eggplant_in_basket": "eggplant",
-}
 
 
 def write(
@@ -40,7 +36,7 @@ def write(
     for section in sections:
         lines += section(records, pictures)
     lines += _calibration(calibrations or {}, pictures)
-    lines += _sources(records)
+    lines += LINKS.sources(records, [e.name for e in experiments.everything()])
     page.write_text("\n".join(lines).rstrip() + "\n")
     return page
 
@@ -77,13 +73,16 @@ def _headline(records: Records, pictures: Path) -> list[str]:
         each = [f"{run.rate(f'guided-{c}')[0] - run.rate('bare')[0]:+.2f}" for run in runs for c in CRITIC_SEEDS]
         gain = gains[name]
         rows.append([
-            name, _rate(bare[-1][0]), _rate(guided[-1][0]), _points(gain.difference, gain.difference_ci95),
+            name, markdown.rate(bare[-1][0]), markdown.rate(guided[-1][0]),
+            markdown.points(gain.difference, gain.difference_ci95),
             f"{gain.relative:+.0%}", " ".join(each),
         ])  # fmt: skip
     everyone = gain_of(records, names)
     rows.append([
-        "**all**", _rate(float(np.mean([r for r, _ in bare]))), _rate(float(np.mean([r for r, _ in guided]))),
-        _points(everyone.difference, everyone.difference_ci95),
+        "**all**",
+        markdown.rate(float(np.mean([r for r, _ in bare]))),
+        markdown.rate(float(np.mean([r for r, _ in guided]))),
+        markdown.points(everyone.difference, everyone.difference_ci95),
         f"**{everyone.relative:+.0%}** ({everyone.relative_ci95[0]:+.0%} to {everyone.relative_ci95[1]:+.0%})", "",
     ])  # fmt: skip
     picture = plots.bars(
@@ -93,14 +92,14 @@ def _headline(records: Records, pictures: Path) -> list[str]:
     return [
         "## One critic, five policies",
         "",
-        _image(picture),
+        LINKS.image(picture),
         "",
         f"Means over {seeds}; the interval of a difference holds the spread over layouts, policy seeds and",
         "critic seeds (crossed bootstrap). The last column is every single run: by policy seed, then by critic seed.",
         "",
-        *_table(["policy", "bare", "guided", "difference [points]", "relative gain", "each run"], rows),
+        *markdown.table(["policy", "bare", "guided", "difference [points]", "relative gain", "each run"], rows),
         "",
-        _from(f"headline-{name}-{p}" for name in names for p in POLICY_SEEDS),
+        LINKS.source(f"headline-{name}-{p}" for name in names for p in POLICY_SEEDS),
         "",
     ]
 
@@ -114,17 +113,17 @@ def _strongest(records: Records, pictures: Path) -> list[str]:
     gain = crossed_gain(
         np.stack([record.outcomes[g] for g in guided])[None, None], record.outcomes["bare"][None, None], record.tasks
     )
-    difference = _points(gain.difference, gain.difference_ci95)
+    difference = markdown.points(gain.difference, gain.difference_ci95)
     return [
         "## A policy that is already good",
         "",
         "Trained on expert demonstrations of the target domain alone.",
         "",
-        *_sides(record, "bare", ["bare", *guided]),
+        *markdown.sides(record, "bare", ["bare", *guided]),
         "",
         f"Over the critic seeds: guided {np.mean(mean):.3f}, difference {difference} points.",
         "",
-        _from(["strongest"]),
+        LINKS.source(["strongest"]),
         "",
     ]
 
@@ -138,12 +137,18 @@ def _candidates(records: Records, pictures: Path) -> list[str]:
     rows = []
     for name in names:
         pair = records[f"k-{name}"].pair("k100", "k10")
-        rows.append([name, *(_rate(rate) for rate, _ in series[name]), _points(pair.difference, pair.ci95)])
+        rows.append(
+            [name, *(markdown.rate(rate) for rate, _ in series[name]), markdown.points(pair.difference, pair.ci95)]
+        )
     mean = {k: float(np.mean([series[n][i][0] for n in names])) for i, k in enumerate(sides)}
     most, few = (np.stack([records[f"k-{n}"].outcomes[k] for n in names]) for k in ("k100", "k10"))
     gain = crossed_gain(most[:, None, None], few[:, None], records[f"k-{names[0]}"].tasks)
     rows.append(
-        ["**mean**", *(_rate(v) for v in mean.values()), f"**{_points(gain.difference, gain.difference_ci95)}**"]
+        [
+            "**mean**",
+            *(markdown.rate(v) for v in mean.values()),
+            f"**{markdown.points(gain.difference, gain.difference_ci95)}**",
+        ]
     )
     picture = plots.curves(
         pictures / "candidates.svg", KS, series, title="more candidates", label="candidates K (logarithmic)"
@@ -151,11 +156,11 @@ def _candidates(records: Records, pictures: Path) -> list[str]:
     return [
         "## More candidates",
         "",
-        _image(picture),
+        LINKS.image(picture),
         "",
-        *_table(["policy", *(f"K = {k}" for k in KS), "K = 100 minus K = 10 [points]"], rows),
+        *markdown.table(["policy", *(f"K = {k}" for k in KS), "K = 100 minus K = 10 [points]"], rows),
         "",
-        _from(f"k-{name}" for name in names),
+        LINKS.source(f"k-{name}" for name in names),
         "",
     ]
 
@@ -165,7 +170,7 @@ def _selections(records: Records, pictures: Path) -> list[str]:
     for name in ("selection-k10", "selection-k50"):
         if name in records:
             record = records[name]
-            lines += [*_sides(record, "argmax", list(record.outcomes), "argmax"), "", _from([name]), ""]
+            lines += [*markdown.sides(record, "argmax", list(record.outcomes), "argmax"), "", LINKS.source([name]), ""]
     return ["## Selection", "", *lines] if lines else []
 
 
@@ -174,7 +179,7 @@ def _critics(records: Records, pictures: Path) -> list[str]:
     for name in ("critics-k10", "critics-k50"):
         if name in records:
             record = records[name]
-            lines += [*_sides(record, "calql", list(record.outcomes), "calql"), "", _from([name]), ""]
+            lines += [*markdown.sides(record, "calql", list(record.outcomes), "calql"), "", LINKS.source([name]), ""]
     return ["## Critics and ablations", "", *lines] if lines else []
 
 
@@ -188,9 +193,9 @@ def _baselines(records: Records, pictures: Path) -> list[str]:
         "cloned: the successes of the target data alone, from scratch. tuned: the generalist fine-tuned on all of it,",
         "tuned_success: on its successes. distilled: the generalist retrained on the critic's best of its own samples.",
         "",
-        *_sides(record, "flow-guided", list(record.outcomes), "flow-guided"),
+        *markdown.sides(record, "flow-guided", list(record.outcomes), "flow-guided"),
         "",
-        _from(["baselines"]),
+        LINKS.source(["baselines"]),
         "",
     ]
 
@@ -202,17 +207,17 @@ def _horizons(records: Records, pictures: Path) -> list[str]:
     rows = [
         [
             str(e),
-            *(_rate(records[n].rate(side)[0]) for side in ("bare", "guided")),
-            _pair(records[n].pair("guided", "bare")),
+            *(markdown.rate(records[n].rate(side)[0]) for side in ("bare", "guided")),
+            markdown.pair(records[n].pair("guided", "bare")),
         ]
         for e, n in names.items()
     ]
     return [
         "## Execution horizon",
         "",
-        *_table(["steps executed", "bare", "guided", "difference [points]"], rows),
+        *markdown.table(["steps executed", "bare", "guided", "difference [points]"], rows),
         "",
-        _from(names.values()),
+        LINKS.source(names.values()),
         "",
     ]
 
@@ -221,7 +226,14 @@ def _language(records: Records, pictures: Path) -> list[str]:
     if "language" not in records:
         return []
     record = records["language"]
-    return ["## Language", "", *_sides(record, "guided", list(record.outcomes), "guided"), "", _from(["language"]), ""]
+    return [
+        "## Language",
+        "",
+        *markdown.sides(record, "guided", list(record.outcomes), "guided"),
+        "",
+        LINKS.source(["language"]),
+        "",
+    ]
 
 
 def _abstention(records: Records, pictures: Path) -> list[str]:
@@ -233,8 +245,8 @@ def _abstention(records: Records, pictures: Path) -> list[str]:
         record = records[name]
         let_go = record.json["conditions"]["abstaining"]["abstained"]["episodes"] / len(record.tasks)
         lines += [
-            *_sides(record, "guided", list(record.outcomes), "guided"), "",
-            f"Guidance let go in {let_go:.1%} of the episodes. {_from([name])}", "",
+            *markdown.sides(record, "guided", list(record.outcomes), "guided"), "",
+            f"Guidance let go in {let_go:.1%} of the episodes. {LINKS.source([name])}", "",
         ]  # fmt: skip
     return [
         "## Letting go where the critic is in doubt",
@@ -267,13 +279,13 @@ def _calibration(calibrations: Mapping[str, Calibration], pictures: Path) -> lis
     return [
         "## Calibration of Q",
         "",
-        _image(picture),
+        LINKS.image(picture),
         "",
         "What the critic predicted for what was done, and the discounted return that followed, over frames of held-out",
         "episodes that ended in success (there alone the return is known; -1 a step). Q is the value of going on",
         "better than the data did, so it may well lie above. Error and bias [steps]: over bins, weighted by frames.",
         "",
-        *_table(["critic", "calibration error", "bias", "frames"], rows),
+        *markdown.table(["critic", "calibration error", "bias", "frames"], rows),
         "",
         "From [results/steering/calibration](results/steering/calibration).",
         "",
@@ -290,26 +302,11 @@ def _controls(records: Records, pictures: Path) -> list[str]:
         "oracle: every candidate is tried out in a copy of the world, the scripted expert goes on from there, and the",
         "one after which it succeeds soonest is executed.",
         "",
-        *_sides(record, "bare", list(record.outcomes)),
+        *markdown.sides(record, "bare", list(record.outcomes)),
         "",
-        _from(["controls"]),
+        LINKS.source(["controls"]),
         "",
     ]
-
-
-def _sources(records: Records) -> list[str]:
-    rows = [
-        [
-            f"[{n}](results/steering/{n}.json)",
-            f"`{r.json['command']}`",
-            f"`{r.json['git']}`",
-            str(len(r.tasks)),
-        ]
-        for n, r in records.items()
-    ]
-    missing = [e.name for e in experiments.everything() if e.name not in records]
-    note = [f"Not played yet: {', '.join(missing)}.", ""] if missing else []
-    return ["## Where the numbers come from", "", *_table(["record", "command", "revision", "seeds"], rows), "", *note]
 
 
 # -- numbers -----------------------------------------------------------------
@@ -332,53 +329,3 @@ def _pooled(runs: Sequence[Record], sides: Sequence[str]) -> plots.Point:
     mean = float(np.mean([rate for rate, _, _ in rates]))
     half = max((high - low) / 2 for _, (low, high), _ in rates)
     return mean, (max(0.0, mean - half), min(1.0, mean + half))
-
-
-# -- Markdown ----------------------------------------------------------------
-
-
-def _sides(record: Record, baseline: str, names: Sequence[str], label: str = "bare") -> list[str]:
-    tasks = list(dict.fromkeys(record.tasks))
-    rows = []
-    for name in names:
-        rate, (low, high), _ = record.rate(name)
-        difference = "" if name == baseline else _pair(record.pair(name, baseline))
-        each = [_rate(record.rate(name, task)[0]) for task in tasks]
-        rows.append([name, *each, f"**{_rate(rate)}**", f"{_rate(low)} - {_rate(high)}", difference])
-    head = ["side", *(SHORT.get(t, t) for t in tasks), "all", "interval", f"minus {label} [points]"]
-    return _table(head, rows)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows)]
-
-
-def _rate(value: float) -> str:
-    return f"{value:.3f}".lstrip("0") if value < 1 else f"{value:.2f}"
-
-
-def _points(difference: float, ci: tuple[float, float]) -> str:
-    return f"{100 * difference:+.1f} ({100 * ci[0]:+.1f} to {100 * ci[1]:+.1f})"
-
-
-def _pair(pair: Pair) -> str:
-    p = "< .001" if pair.mcnemar_p < 0.001 else f"= {pair.mcnemar_p:.3f}"
-    return f"{_points(pair.difference, pair.ci95)}, p {p}"
-
-
-def _image(path: Path) -> str:
-    return f"![{path.stem}](images/steering/{path.name})"
-
-
-def _from(names: Iterable[str]) -> str:
-    return "From " + ", ".join(f"[{n}](results/steering/{n}.json)" for n in names) + "."
-
-
-def experiment(name: str) -> Experiment:
-    """One of the study's experiments by name."""
-    from vgps_models.errors import UnknownNameError
-
-    table = {e.name: e for e in experiments.everything()}
-    if name not in table:
-        raise UnknownNameError("experiment", name, table)
-    return table[name]
