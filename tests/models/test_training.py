@@ -15,12 +15,12 @@ from safetensors.numpy import load_file
 from vgps_models import checkpoint
 from vgps_models.critics.network import CriticConfig
 from vgps_models.data import EpisodeStore
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.spaces import Normaliser
 from vgps_models.training import frames as frames_module
 from vgps_models.training import loop
 from vgps_models.training.critic import CriticTraining, train_critic
-from vgps_models.training.encoder import EncoderTraining, train_encoder
+from vgps_models.training.encoder import EncoderTraining, seen_scenes, train_encoder
 from vgps_models.training.frames import chunks
 from vgps_models.training.policy import PolicyTraining, train_policy
 from vgps_models.training.scenes import SceneSet
@@ -181,3 +181,13 @@ def test_scenes_of_other_cameras_are_refused(scenes, small_encoder, tmp_path):
     )
     with pytest.raises(DataError, match="cameras"):
         train_encoder(config)
+
+
+def test_scenes_of_an_instruction_can_be_left_out(scenes):
+    made = SceneSet(scenes)
+    told = np.array(made.instructions)[made.column("instruction")]
+    assert seen_scenes(made, "").tolist() == list(range(len(made)))
+    kept = seen_scenes(made, "carrot")
+    assert 0 < len(kept) < len(made) and set(told[kept]) == {"put the spoon on the towel"}
+    with pytest.raises(UnknownNameError, match="put the carrot on the plate"):
+        seen_scenes(made, "teapot")

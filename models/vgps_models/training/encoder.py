@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
 from vgps_models import checkpoint
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder, Percept
 from vgps_models.perception.language import Language
 from vgps_models.training import loop, parallel, provenance
@@ -29,6 +30,7 @@ class EncoderTraining:
 
     data: Path = Path("data/scenes")  # scene set, see `vgps_models.training.scenes`
     out: Path = Path("runs/encoder.safetensors")  # checkpoint to write
+    leave_out: str = ""  # words of the instruction whose scenes training must not see, to measure what comes of it
     steps: int = 1800  # updates
     batch: int = 64  # scenes an update
     rate: float = 2e-3  # peak learning rate, AdamW, cosine
@@ -68,11 +70,12 @@ class _Trainer:
         self.labels = {name: torch.from_numpy(scenes.column(name)) for name in ("proprio", "instruction", *LABEL_TYPES)}
         for name, kind in LABEL_TYPES.items():
             self.labels[name] = self.labels[name].to(kind)
-        order = np.random.Generator(np.random.PCG64([config.seed, 0, 2])).permutation(len(scenes))
-        held_out = max(1, round(len(scenes) * config.held_out))
+        known = seen_scenes(scenes, config.leave_out)
+        order = np.random.Generator(np.random.PCG64([config.seed, 0, 2])).permutation(known)
+        held_out = max(1, round(len(order) * config.held_out))
         self.test, self.train = np.sort(order[:held_out]), order[held_out:]
         if len(self.train) == 0:
-            raise DataError(f"{len(scenes)} scenes are too few to keep {held_out} for measuring; collect more")
+            raise DataError(f"{len(order)} scenes are too few to keep {held_out} for measuring; collect more")
         if config.labels:
             both = torch.cat([self.labels["object_position"], self.labels["target_position"]], dim=-1)[self.train]
             net.position_mean.copy_(both.mean(0))
@@ -123,6 +126,14 @@ class _Trainer:
             out[f"{name}_{unit}_median"] = float(np.median(found[name]))
             out[f"{name}_{unit}_p90"] = float(np.quantile(found[name], 0.9))
         return out | {"held_accuracy": float(found["held"].mean())}
+
+
+def seen_scenes(scenes: SceneSet, leave_out: str) -> NDArray[np.int64]:
+    """Rows of the scenes whose instruction does not hold the words `leave_out`; all rows when there are none."""
+    told = [bool(leave_out) and leave_out in instruction for instruction in scenes.instructions]
+    if leave_out and not any(told):
+        raise UnknownNameError("instruction to leave out", leave_out, scenes.instructions)
+    return np.flatnonzero(~np.array(told)[scenes.column("instruction")])
 
 
 LABEL_TYPES = {
