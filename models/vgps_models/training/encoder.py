@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class EncoderTraining:
 
     data: Path = Path("data/scenes")  # scene set, see `vgps_models.training.scenes`
     out: Path = Path("runs/encoder.safetensors")  # checkpoint to write
-    leave_out: str = ""  # words of the instruction whose scenes training must not see, to measure what comes of it
+    leave_out: tuple[str, ...] = ()  # words: scenes whose instruction has one of them are not trained on
     steps: int = 1800  # updates
     batch: int = 64  # scenes an update
     rate: float = 2e-3  # peak learning rate, AdamW, cosine
@@ -128,12 +129,13 @@ class _Trainer:
         return out | {"held_accuracy": float(found["held"].mean())}
 
 
-def seen_scenes(scenes: SceneSet, leave_out: str) -> NDArray[np.int64]:
-    """Rows of the scenes whose instruction does not hold the words `leave_out`; all rows when there are none."""
-    told = [bool(leave_out) and leave_out in instruction for instruction in scenes.instructions]
-    if leave_out and not any(told):
-        raise UnknownNameError("instruction to leave out", leave_out, scenes.instructions)
-    return np.flatnonzero(~np.array(told)[scenes.column("instruction")])
+def seen_scenes(scenes: SceneSet, leave_out: Sequence[str]) -> NDArray[np.int64]:
+    """Rows of the scenes whose instruction has none of the words `leave_out`."""
+    for word in leave_out:
+        if not any(word in instruction for instruction in scenes.instructions):
+            raise UnknownNameError("word of an instruction", word, scenes.instructions)
+    kept = np.array([not any(word in instruction for word in leave_out) for instruction in scenes.instructions])
+    return np.flatnonzero(kept[scenes.column("instruction")])
 
 
 LABEL_TYPES = {
