@@ -25,9 +25,10 @@ from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.files import write_whole
+from vgps_models.perception import views
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
-from vgps_models.perception.runtime import Eyes, Perception, weights_sha256
+from vgps_models.perception.runtime import Encoder, Eyes, Perception, weights_sha256
 from vgps_models.policies import make_net
 from vgps_models.policies.chunk import ChunkPolicy
 from vgps_models.progress.learned import Learned, ProgressConfig, ProgressNet
@@ -65,10 +66,6 @@ class Card:
     encoder_sha256: str = ""
     weights_sha256: str = ""
     format: str = FORMAT
-
-    @property
-    def encoder(self) -> EncoderConfig:
-        return EncoderConfig.from_json(dict(self.architecture["encoder"]))
 
     def to_json(self) -> dict[str, Any]:
         out = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -153,10 +150,17 @@ def read(name: str | Path, kind: str) -> tuple[Card, dict[str, Tensor]]:
     return card, load_tensors(weights)
 
 
-def load_encoder(name: str | Path) -> tuple[Card, KeypointEncoder]:
+def load_encoder(name: str | Path) -> tuple[Card, Encoder]:
     """A trained encoder, for training on top of it."""
     card, tensors = read(name, "encoder")
-    return card, _module(name, KeypointEncoder(card.encoder), tensors, "encoder")
+    return card, _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
+
+
+def make_encoder(architecture: Mapping[str, Any]) -> Encoder:
+    """An untrained encoder from what a card says of it."""
+    if architecture.get("name") == views.NAME:
+        return views.ViewsEncoder(views.ViewsConfig.from_json(architecture))
+    return KeypointEncoder(EncoderConfig.from_json(dict(architecture)))
 
 
 def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> ChunkPolicy:
@@ -208,7 +212,7 @@ def _action(name: str | Path, card: Card, spec: ActionSpec | None) -> tuple[Acti
 
 
 def _perception(name: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> Perception:
-    encoder = _module(name, KeypointEncoder(card.encoder), tensors, "encoder")
+    encoder = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
     return _checked(name, card, Perception(encoder, _language(card, tensors)))
 
 

@@ -69,7 +69,7 @@ def test_only_the_published_encoder_has_variants():
 @pytest.mark.parametrize(("weight", "rows"), [(0.0, 8), (CalQLConfig.wrong_weight, 12)])
 def test_a_step_encodes_each_observation_once_and_scores_thirteen_chunks(weight, rows):
     training = PixelTraining(
-        batch=8, wrong_batch=4, threads=1, encoder=TINY, model=HEADS, calql=replace(PUBLISHED, wrong_weight=weight)
+        batch=8, wrong_batch=4, threads=1, resnet=TINY, model=HEADS, calql=replace(PUBLISHED, wrong_weight=weight)
     )
     told = bench_train._measure(bench_train._Way(training, steps=2))
     assert told["encoded_rows"] == {"with_gradients": rows, "without": 8}

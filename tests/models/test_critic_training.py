@@ -91,7 +91,7 @@ def test_data_without_successes_or_without_failures_is_refused(config, columns):
 
 def test_it_is_refused_before_any_work_is_done(config, columns, monkeypatch):
     monkeypatch.setattr(EpisodeStore, "columns", lambda _: replace(columns, success=np.zeros_like(columns.success)))
-    monkeypatch.setattr(critic_module, "load_frames", None)
+    monkeypatch.setattr(critic_module, "gather", None)
     with pytest.raises(DataError, match="0 succeed"):
         train_critic(config)
 

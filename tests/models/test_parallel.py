@@ -84,7 +84,7 @@ def trained(tmp_path_factory, scenes, episodes, encoder_file, policy_file, cache
                 model=CriticConfig(width=32, words=8),
             )),
             "pixels": (train_pixels, PixelTraining(
-                **on, policy=str(policy_file), batch=8, wrong_batch=4, held_out=0.4, bf16=False, encoder=tiny,
+                **on, policy=str(policy_file), batch=8, wrong_batch=4, held_out=0.4, bf16=False, resnet=tiny,
             )),
         }  # fmt: skip
         return {

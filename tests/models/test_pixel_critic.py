@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,20 +16,21 @@ from torch import Tensor
 from vgps_models import checkpoint
 from vgps_models.critics.base import Batch
 from vgps_models.critics.calql import CalQL, CalQLConfig
+from vgps_models.critics.end_to_end import EndToEnd, Sights
 from vgps_models.critics.network import CriticConfig, QEnsemble
 from vgps_models.critics.resnet import ResNetConfig, ResNetEncoder
 from vgps_models.errors import UnknownNameError
 from vgps_models.steering import Steering
-from vgps_models.training.pixel_critic import PixelCalQL, PixelTraining, train_pixels
+from vgps_models.training.pixel_critic import PixelTraining, train_pixels
 
 ENCODER = ResNetConfig(image_size=48, blocks=(1, 1), channels=8, sentence=384)
 HEADS = CriticConfig(features=ENCODER.features, chunk=7, heads=2, width=16, words=0)
 
 
-def learner(backup: str = "min") -> PixelCalQL:
+def learner(backup: str = "min") -> EndToEnd:
     torch.manual_seed(0)
     loss = CalQLConfig(alpha=5.0, random_chunks=2, policy_chunks=3, backup_chunks=3, backup=backup)  # type: ignore[arg-type]
-    made = PixelCalQL(ENCODER, HEADS, loss)
+    made = EndToEnd(CalQL(HEADS, loss), ResNetEncoder(ENCODER))
     for name, weight in made.named_parameters():
         if ".film." in name:
             torch.nn.init.normal_(weight, std=0.02)
@@ -38,8 +40,9 @@ def learner(backup: str = "min") -> PixelCalQL:
 def batch(size: int = 4, wrong: int = 2, seed: int = 0) -> Batch:
     g = torch.Generator().manual_seed(seed)
 
-    def images(rows: int) -> Tensor:
-        return torch.randint(0, 256, (rows, 48, 48, 3), generator=g, dtype=torch.uint8)
+    def images(rows: int) -> Any:
+        seen = torch.randint(0, 256, (rows, 1, 48, 48, 3), generator=g, dtype=torch.uint8)
+        return Sights(seen, torch.zeros(rows, 10))
 
     def words(rows: int) -> Tensor:
         return F.normalize(torch.randn(rows, 384, generator=g), dim=-1)
@@ -62,25 +65,24 @@ class _AgainForEveryChunk(QEnsemble):
 
     encoder: ResNetEncoder
 
-    def raw(self, features: Tensor, sentence: Tensor, chunks: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                QEnsemble.raw(self, self.encoder(features, sentence), sentence, chunks[:, k : k + 1])
-                for k in range(chunks.shape[1])
-            ],
-            dim=2,
-        )
+    def raw(self, features: Any, sentence: Tensor, chunks: Tensor) -> Tensor:
+        def seen() -> Tensor:
+            return self.encoder.encode(features.images, features.proprio, sentence)
 
-    def forward(self, features: Tensor, sentence: Tensor, chunks: Tensor) -> Tensor:
+        each = [QEnsemble.raw(self, seen(), sentence, chunks[:, k : k + 1]) for k in range(chunks.shape[1])]
+        return torch.cat(each, dim=2)
+
+    def forward(self, features: Any, sentence: Tensor, chunks: Tensor) -> Tensor:
         return self.head.value(self.raw(features, sentence, chunks))
 
 
-def repeated(made: PixelCalQL, seen: Batch) -> dict[str, Tensor]:
+def repeated(made: EndToEnd, seen: Batch) -> dict[str, Tensor]:
     """The same loss with an encoder pass for every chunk that is scored."""
-    for net, encoder in ((made.net, made.encoder), (made.target, made.target_encoder)):
+    own: Any = made.learner
+    for net, encoder in ((own.net, made.encoder), (own.target, made.target_encoder)):
         net.__class__ = _AgainForEveryChunk
         object.__setattr__(net, "encoder", encoder)
-    return CalQL.losses(made, seen)
+    return own.losses(seen)
 
 
 @pytest.mark.parametrize("backup", ["min", "mean"])
@@ -122,13 +124,13 @@ def test_bfloat16_changes_the_loss_little():
 
 
 def test_both_targets_follow():
-    made = learner()
+    made: Any = learner()
     for weights in (made.encoder.parameters(), made.net.parameters()):
         for weight in weights:
             weight.data += 1.0
-    before = made.target_encoder.stem.weight.clone(), made.target.out.weight.clone()
+    before = made.target_encoder.stem.weight.clone(), made.learner.target.out.weight.clone()
     made.follow()
-    for old, new in zip(before, (made.target_encoder.stem.weight, made.target.out.weight), strict=True):
+    for old, new in zip(before, (made.target_encoder.stem.weight, made.learner.target.out.weight), strict=True):
         assert torch.allclose(new - old, torch.full_like(old, 0.005), atol=1e-5)
 
 
@@ -136,7 +138,7 @@ def test_both_targets_follow():
 def training(episodes, policy_file, cache) -> PixelTraining:
     return PixelTraining(
         data=episodes, policy=str(policy_file), cache=cache, samples=8, steps=4, batch=8, wrong_batch=4, threads=1,
-        held_out=0.4, save_every=2, bf16=False, encoder=ENCODER, model=HEADS,
+        held_out=0.4, save_every=2, bf16=False, resnet=ENCODER, model=HEADS,
     )  # fmt: skip
 
 
@@ -157,7 +159,7 @@ def test_a_resumed_training_ends_with_the_same_weights(training, trained, tmp_pa
 
 def test_the_encoder_learns_too(training, trained):
     torch.manual_seed(training.seed)
-    untrained = PixelCalQL(ENCODER, HEADS, training.calql).encoder.state_dict()
+    untrained = ResNetEncoder(training.resnet).state_dict()
     now = load_file(trained)
     assert all(not np.array_equal(now[f"encoder.{name}"], weight.numpy()) for name, weight in untrained.items())
 
@@ -172,6 +174,6 @@ def test_the_checkpoint_steers_a_policy(trained, policy_file, observe):
 
 def test_what_it_cannot_learn_from_is_named(training, tmp_path):
     with pytest.raises(UnknownNameError, match="front, wrist"):
-        train_pixels(replace(training, encoder=replace(ENCODER, camera="ceiling"), out=tmp_path / "x.safetensors"))
+        train_pixels(replace(training, resnet=replace(ENCODER, camera="ceiling"), out=tmp_path / "x.safetensors"))
     with pytest.raises(UnknownNameError, match="calql"):
         train_pixels(replace(training, algorithm="iql", out=tmp_path / "x.safetensors"))

@@ -16,7 +16,6 @@ from vgps_models.critics.resnet import (
     PixelPerception,
     ResNetConfig,
     ResNetEncoder,
-    fast,
     resized,
 )
 from vgps_models.errors import SpecError
@@ -95,7 +94,7 @@ def test_a_shorter_sentence_is_filled_up_and_a_longer_one_refused():
 
 def test_it_runs_as_it_was_trained_but_for_rounding():
     images, sentence = inputs(4)
-    trained, runs = encoder()(images, sentence), fast(encoder())(images, sentence)
+    trained, runs = encoder()(images, sentence), encoder().fast()(images, sentence)
     assert (trained - runs).abs().max() < 0.03 * trained.abs().max()
 
 

@@ -99,7 +99,7 @@ def test_other_settings_or_a_damaged_state_start_afresh(trainings, name, tmp_pat
 def test_the_encoder_trains_without_labels(trainings, tmp_path):
     train, config = trainings["encoder"]
     made = train(replace(config, labels=False, out=tmp_path / "free.safetensors"))
-    assert not checkpoint.read_card(made).encoder.supervised
+    assert not checkpoint.read_card(made).architecture["encoder"]["supervised"]
 
 
 def test_the_filtered_policy_uses_successes_and_the_normaliser_of_all(trainings, policy_file, tmp_path):

@@ -114,6 +114,19 @@ class ResNetEncoder(nn.Module):
             x = block(x, words)
         return x.float().mean((2, 3))
 
+    def encode(self, images: Tensor, proprio: Tensor, sentence: Tensor) -> Tensor:
+        """As the other encoders are asked: its one view of (B, 1, h, h, 3), at its own size; proprio is not read."""
+        return self(resized(images[:, 0], self.config.image_size), sentence)
+
+    def fast(self) -> ResNetEncoder:
+        """A copy for inference: bfloat16 convolutions where this CPU has them (1.9x faster; emulated elsewhere)."""
+        made = copy.deepcopy(self).eval().requires_grad_(False)
+        if torch.cpu._is_avx512_bf16_supported():
+            for module in made.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.to(torch.bfloat16)
+        return made
+
 
 class PixelPerception:
     """A frozen ResNet and its sentences: what `perception.Perception` is for the keypoint encoder."""
@@ -123,7 +136,7 @@ class PixelPerception:
         self.config = encoder.config
         self.language = language
         self.encoder = encoder  # as it was trained
-        self._encoder = fast(encoder)  # as it runs
+        self._encoder = encoder.fast()  # as it runs
         self._last: tuple[Observation, Seen] | None = None
 
     @torch.inference_mode()
@@ -153,13 +166,3 @@ def resized(images: Tensor, size: int) -> Tensor:
         return images
     planes = images.permute(0, 3, 1, 2)
     return F.interpolate(planes, (size, size), mode="bilinear", antialias=True).permute(0, 2, 3, 1)
-
-
-def fast(encoder: ResNetEncoder) -> ResNetEncoder:
-    """A copy for inference: bfloat16 convolutions where this CPU has them (1.9x faster; emulated elsewhere)."""
-    made = copy.deepcopy(encoder).eval().requires_grad_(False)
-    if torch.cpu._is_avx512_bf16_supported():
-        for module in made.modules():
-            if isinstance(module, nn.Conv2d):
-                module.to(torch.bfloat16)
-    return made

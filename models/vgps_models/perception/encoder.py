@@ -211,6 +211,21 @@ class KeypointEncoder(nn.Module):
         )
         return Percept(logits, confidence, positions[:, :3], positions[:, 3:], yaw, held, latent.float(), features)
 
+    def encode(self, images: Tensor, proprio: Tensor, sentence: Tensor) -> Tensor:
+        """The features alone (B, EncoderConfig.features); arguments as `forward`."""
+        return self.forward(images, proprio, sentence).features
+
+    def fast(self) -> KeypointEncoder:
+        """A copy for inference: channels last, and bfloat16 convolutions where this CPU has them (1.6x faster)."""
+        made = KeypointEncoder(self.config)
+        made.load_state_dict(self.state_dict())
+        made.eval().requires_grad_(False)
+        if torch.cpu._is_avx512_bf16_supported():  # emulated elsewhere, and then slower
+            for view in made.views:
+                for part in (view.convs, view.down, view.up):  # type: ignore[union-attr]
+                    part.to(torch.bfloat16)  # type: ignore[operator]
+        return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
     @property
     def looks(self) -> int:
         """Numbers of `look`."""

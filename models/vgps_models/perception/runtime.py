@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 from vgps_models.errors import SpecError
-from vgps_models.perception.encoder import PROPRIO, EncoderConfig, KeypointEncoder, Percept
+from vgps_models.perception.encoder import PROPRIO, EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
+from vgps_models.perception.views import ViewsConfig, ViewsEncoder
 from vgps_models.spaces import Observation
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """features: (1, features of the encoder); sentence: (1, 384); percept: only of an encoder that makes one."""
+    """features: (1, features of the encoder); sentence: (1, 384)."""
 
     features: Tensor
     sentence: Tensor
-    percept: Percept | None = None
 
 
 class Eyes(Protocol):
@@ -40,15 +40,18 @@ class Eyes(Protocol):
     def __call__(self, observation: Observation) -> Seen: ...
 
 
+Encoder = KeypointEncoder | ViewsEncoder
+
+
 class Perception:
     """A frozen encoder and its sentences. Remembers the last observation, so sharing it costs nothing."""
 
-    def __init__(self, encoder: KeypointEncoder, language: Language) -> None:
+    def __init__(self, encoder: Encoder, language: Language) -> None:
         self.sha256 = weights_sha256(encoder)
         self.config = encoder.config
         self.language = language
         self.encoder = encoder  # as it was trained
-        self._encoder = fast(encoder)  # as it runs
+        self._encoder = encoder.fast()  # as it runs
         self._last: tuple[Observation, Seen] | None = None
 
     @torch.inference_mode()
@@ -57,23 +60,27 @@ class Perception:
             return self._last[1]
         images, proprio = arrays(observation, self.config)
         sentence = torch.from_numpy(self.language(observation.instruction))[None]
-        percept = self._encoder(torch.from_numpy(images)[None], torch.from_numpy(proprio)[None], sentence)
-        seen = Seen(percept.features, sentence, percept)
+        seen = Seen(self.batch(torch.from_numpy(images)[None], torch.from_numpy(proprio)[None], sentence), sentence)
         self._last = (observation, seen)
         return seen
 
     @torch.inference_mode()
-    def batch(self, images: Tensor, proprio: Tensor, sentence: Tensor) -> Percept:
-        """images (B, V, s, s, 3) uint8, proprio (B, 10), sentence (B, 384)."""
-        return self._encoder(images, proprio, sentence)
+    def batch(self, images: Tensor, proprio: Tensor, sentence: Tensor) -> Tensor:
+        """images (B, V, s, s, 3) uint8, proprio (B, 10), sentence (B, 384) -> features (B, .)."""
+        return self._encoder.encode(images, proprio, sentence)
 
     @torch.inference_mode()
     def look(self, images: Tensor, sentence: Tensor) -> Tensor:
         """What images alone tell: (B, V, s, s, 3) uint8, (B, 384) -> (B, looks)."""
         return self._encoder.look(images, sentence).float()
 
+    @property
+    def looks(self) -> int:
+        """Numbers of `look`."""
+        return self.encoder.looks
 
-def arrays(observation: Observation, config: EncoderConfig) -> tuple[np.ndarray, np.ndarray]:
+
+def arrays(observation: Observation, config: EncoderConfig | ViewsConfig) -> tuple[np.ndarray, np.ndarray]:
     """The numbers the encoder reads: images (V, s, s, 3) uint8, proprio (10,) float32. Refuses others."""
     shape = (config.image_size, config.image_size, 3)
     views = []
@@ -88,18 +95,6 @@ def arrays(observation: Observation, config: EncoderConfig) -> tuple[np.ndarray,
     if proprio.shape != (PROPRIO,) or not np.isfinite(proprio).all():
         raise SpecError(f"proprio must be {PROPRIO} finite numbers, not shape {proprio.shape}: {proprio}")
     return np.stack(views), proprio
-
-
-def fast(encoder: KeypointEncoder) -> KeypointEncoder:
-    """A copy for inference: channels last, and bfloat16 convolutions where this CPU has them (1.6x faster)."""
-    copy = KeypointEncoder(encoder.config)
-    copy.load_state_dict(encoder.state_dict())
-    copy.eval().requires_grad_(False)
-    if torch.cpu._is_avx512_bf16_supported():  # emulated elsewhere, and then slower
-        for view in copy.views:
-            for part in (view.convs, view.down, view.up):  # type: ignore[union-attr]
-                part.to(torch.bfloat16)  # type: ignore[operator]
-    return copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def weights_sha256(encoder: torch.nn.Module) -> str:

@@ -109,14 +109,14 @@ def bench_score(config: ScoreBench = ScoreBench()) -> dict[str, Any]:
 def encoder_variants(encoder: ResNetEncoder, *, rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds for one image, measured in turn, of several ways to run the same weights.
 
-    "as_run" is `resnet.fast`. first_s: what the first call took, which compiles.
+    "as_run" is `fast`. first_s: what the first call took, which compiles.
     """
     made: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "as_run": resnet.fast(encoder),
+        "as_run": encoder.fast(),
         "float32": copy.deepcopy(encoder).eval(),
         "float32, channels first": channels_first(copy.deepcopy(encoder).eval()),
-        "bfloat16, channels first": channels_first(resnet.fast(encoder)),
-        "as_run, compiled": torch.compile(resnet.fast(encoder)),
+        "bfloat16, channels first": channels_first(encoder.fast()),
+        "as_run, compiled": torch.compile(encoder.fast()),
     }
     size = encoder.config.image_size
     inputs = torch.randint(0, 256, (1, size, size, 3), dtype=torch.uint8), torch.full((1, WIDTH), WIDTH**-0.5)

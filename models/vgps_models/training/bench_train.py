@@ -14,13 +14,15 @@ import numpy as np
 import torch
 
 from vgps_models.critics.calql import CalQLConfig
+from vgps_models.critics.resnet import ResNetEncoder
 from vgps_models.data import Columns
 from vgps_models.data.sampling import wrong_instructions
 from vgps_models.spaces import ActionSpec, Normaliser
 from vgps_models.training.bench import channels_first
+from vgps_models.training.end_to_end import EndToEndTrainer
 from vgps_models.training.frames import Frames
 from vgps_models.training.neighbours import Neighbours
-from vgps_models.training.pixel_critic import PUBLISHED, PixelTrainer, PixelTraining
+from vgps_models.training.pixel_critic import PUBLISHED, PixelTraining
 
 FRAMES, EPISODES = 64, 8  # of the made-up data; a step takes as long on any
 
@@ -63,8 +65,8 @@ def bench_train(config: TrainBench = TrainBench()) -> dict[str, Any]:
     as_published = _Way(published, config.steps)
     ways = {"as_published": as_published, "with_wrong_instructions": _Way(wrong, config.steps)}
     numbers = {
-        "encoder": f"ResNet, blocks {list(published.encoder.blocks)}",
-        "image": published.encoder.image_size,
+        "encoder": f"ResNet, blocks {list(published.resnet.blocks)}",
+        "image": published.resnet.image_size,
         "threads": config.threads,
         "batch": config.batch,
     } | {name: _apart(way) for name, way in ways.items()}
@@ -112,10 +114,10 @@ def _measure(way: _Way) -> dict[str, Any]:
     }
 
 
-def made_up_trainer(config: PixelTraining) -> PixelTrainer:
+def made_up_trainer(config: PixelTraining) -> EndToEndTrainer:
     """The real trainer on noise: images of the encoder's size, every second episode a success."""
     random, spec = np.random.default_rng(0), ActionSpec()
-    size, length = config.encoder.image_size, FRAMES // EPISODES
+    size, length = config.resnet.image_size, FRAMES // EPISODES
     episode, last = np.arange(FRAMES) // length, np.arange(FRAMES) % length == length - 1
     columns = Columns(
         state=random.normal(size=(FRAMES, 10)).astype(np.float32),
@@ -140,7 +142,8 @@ def made_up_trainer(config: PixelTraining) -> PixelTrainer:
     images = random.integers(0, 256, (FRAMES, size, size, 3), dtype=np.uint8)
     samples = random.uniform(-1, 1, (FRAMES, config.samples, spec.horizon * 7)).astype(np.float32)
     normaliser = Normaliser(tuple(spec.low.tolist()), tuple(spec.high.tolist()))
-    return PixelTrainer(config, frames, images, samples, normaliser)
+    torch.manual_seed(config.seed)
+    return EndToEndTrainer(config, frames, [images], samples, normaliser, ResNetEncoder(config.resnet))
 
 
 def _operations(call: Callable[[], Any], largest: int = 8) -> dict[str, float]:

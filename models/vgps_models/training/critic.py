@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from vgps_models.critics.iql import IQLConfig
 from vgps_models.critics.ota import OTAConfig
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import split_episodes, succeeded, success_frames, transitions
-from vgps_models.errors import DataError, SpecError
+from vgps_models.errors import DataError
 from vgps_models.perception.language import Language
 from vgps_models.ranking import ranking
 from vgps_models.spaces import ACTION_NAMES, GRIPPER, Normaliser
-from vgps_models.training import loop, parallel, provenance
+from vgps_models.training import loop, parallel
+from vgps_models.training.augment import AugmentConfig
 from vgps_models.training.critic_measures import calibration
-from vgps_models.training.frames import Frames, chunks, feature_scale, load_frames
-from vgps_models.training.sample_cache import policy_samples
+from vgps_models.training.frames import Frames, chunks, feature_scale
+from vgps_models.training.material import Material, all_images, card_of, gather, sized
 from vgps_models.training.wording import Wording
 
 Bools = NDArray[np.bool_]
@@ -40,6 +41,10 @@ class CriticTraining:
 
     data: Path = Path("data/mixed")  # episode store
     policy: str = "runs/policy.safetensors"  # the frozen policy: a path or a shipped name
+    encoder: str = (
+        ""  # what it sees with: an encoder's checkpoint, or untrained conv, resnet or vit; empty: the policy's
+    )
+    encoder_rate: float = 0.0  # peak learning rate of that encoder, trained along; 0 keeps it frozen, which is quicker
     out: Path = Path("runs/critic.safetensors")  # checkpoint to write
     cache: Path = Path("runs/cache")  # where encoded frames and policy samples are kept
     algorithm: str = "calql"  # calql, cql, iql or ota; only the settings of that one below count
@@ -57,12 +62,14 @@ class CriticTraining:
     seed: int = 0
     threads: int = 2  # torch threads
     save_every: int = 1000  # updates between resume points
+    log_every: int = 200  # updates between lines of the log
     bf16: bool = True  # autocast the matrix products
     model: CriticConfig = field(default_factory=CriticConfig)
     calql: CalQLConfig = field(default_factory=CalQLConfig)
     cql: CQLConfig = field(default_factory=CQLConfig)
     iql: IQLConfig = field(default_factory=IQLConfig)
     ota: OTAConfig = field(default_factory=OTAConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)  # of images, when the encoder is trained along
 
     @property
     def loss(self) -> LearnerConfig:
@@ -73,7 +80,8 @@ class CriticTraining:
     def settings(self) -> dict[str, Any]:
         """What decides the weights; of the algorithms only the chosen one."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ALGORITHMS}
-        return chosen | {"model": asdict(self.model), "loss": asdict(self.loss)}
+        nested = {"model": asdict(self.model), "loss": asdict(self.loss), "augment": asdict(self.augment)}
+        return chosen | nested
 
 
 class Trainer:
@@ -110,10 +118,14 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self.trained, config.rate, weight_decay=config.decay, fused=True)
 
     def make_learner(self) -> Learner:
-        """A fresh learner of the chosen algorithm that knows the scale of the features."""
-        learner = require_algorithm(self.config.algorithm)[1](self.config.model, self.config.loss)
+        """A fresh learner that knows the scale of the features."""
+        learner = self.algorithm()
         learner.standardise(*feature_scale(self.frames.features[self.train]))
         return learner
+
+    def algorithm(self) -> Learner:
+        """A fresh learner of the chosen algorithm."""
+        return require_algorithm(self.config.algorithm)[1](self.config.model, self.config.loss)
 
     def batch(self, random: np.random.Generator, generator: torch.Generator) -> Batch:
         """One step's transitions, on the CPU."""
@@ -246,46 +258,41 @@ def split(columns: Columns, config: CriticTraining) -> tuple[Bools, Bools]:
 def train_critic(config: CriticTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure, write the checkpoint; None when stopped before the end.
 
-    Encoder, action spec and normaliser are the policy's: what it proposes is what is scored. The
-    calibration of Q is written beside the checkpoint, as `<out>.calibration.json`.
+    Action spec and normaliser are the policy's: what it proposes is what is scored. The calibration of Q is
+    written beside the checkpoint, as `<out>.calibration.json`.
     """
     torch.set_num_threads(config.threads)
-    loss = config.loss
     split(EpisodeStore(config.data).columns(), config)  # refuse what cannot be learned from before all the work
-    policy_card = checkpoint.read_card(config.policy)
-    policy = checkpoint.load_policy(config.policy, threads=config.threads)
-    perception, spec = policy.perception, policy.spec
-    if not 0 <= config.horizon <= spec.horizon:
-        raise SpecError(f"--horizon is {config.horizon}; chunks have 1 to {spec.horizon} actions to read, 0 means all")
-    frames = load_frames(config.data, perception, config.cache)
-    frames.spec.require_equal(spec, mine=f"data {config.data}", theirs=f"policy {config.policy}")
-    samples = policy_samples(policy, policy_card.weights_sha256, frames, config.samples, config.cache)
-    width = (config.horizon or spec.horizon) * len(spec.names)
-    model = replace(config.model, features=perception.config.features, chunk=width, low=loss.never)
-    config = replace(config, model=model)
-    trainer = Trainer(config, frames, samples, policy.normaliser)
-    fingerprint = provenance.fingerprint(config, frames.data_sha256, policy_card.weights_sha256)
+    material = gather(config)
+    encoder: Any = material.encoder
+    config = sized(config, material, features=encoder.config.features)
+    frames, samples, normaliser = material.frames, material.samples, material.policy.normaliser
+    if config.encoder_rate > 0:
+        from vgps_models.training.end_to_end import EndToEndTrainer
+
+        images = all_images(config, encoder.config.cameras, encoder.config.image_size)
+        trainer = EndToEndTrainer(config, frames, images, samples, normaliser, encoder)
+        encoder = trainer.learner.encoder
+    else:
+        trainer = Trainer(config, frames, samples, normaliser)
+    return run(config, material, trainer, encoder, f"{config.algorithm} critic", stop_after)
+
+
+def run(
+    config: CriticTraining, material: Material, trainer: Trainer, encoder: Any, title: str, stop_after: int | None
+) -> Path | None:
+    """The loop, the measures, the checkpoint."""
     reached, numbers = loop.run(
-        trainer, title=f"{config.algorithm} critic", steps=config.steps, out=config.out, fingerprint=fingerprint,
-        save_every=config.save_every, log_every=200, stop_after=stop_after,
+        trainer, title=title, steps=config.steps, out=config.out, fingerprint=material.fingerprint(config),
+        save_every=config.save_every, log_every=config.log_every, stop_after=stop_after,
     )  # fmt: skip
     if reached < config.steps:
         return None
     if parallel.leads():
         measured, told = trainer.measure()
-        card = checkpoint.Card(
-            kind="critic",
-            architecture={"encoder": perception.config.to_json(), "critic": model.to_json()},
-            spec=spec,
-            normaliser=policy.normaliser,
-            instructions=perception.language.known,
-            data_sha256=frames.data_sha256,
-            git=provenance.git_revision(),
-            command=provenance.command(),
-            settings=provenance.plain(config.settings()) | {"policy_sha256": policy_card.weights_sha256},
-            metrics=numbers | measured,
-        )
-        checkpoint.save(config.out, card, {"encoder": perception.encoder, "critic": trainer.net}, perception.language)
+        card = card_of(config, material, encoder, numbers | measured)
+        language = material.policy.perception.language
+        checkpoint.save(config.out, card, {"encoder": encoder, "critic": trainer.net}, language)
         config.out.with_suffix(".calibration.json").write_text(json.dumps(told, indent=1) + "\n")
         loop.finish(config.out)
     return config.out

@@ -112,9 +112,7 @@ class _Trainer:
     @torch.inference_mode()
     def measure(self, batch: int = 64) -> dict[str, float]:
         """Errors on the held-out scenes, as the encoder will run."""
-        from vgps_models.perception.runtime import fast
-
-        net, errors = fast(self.net), []
+        net, errors = self.net.fast(), []
         for at in range(0, len(self.test), batch):
             rows = self.test[at : at + batch]
             labels = {name: column[rows] for name, column in self.labels.items()}

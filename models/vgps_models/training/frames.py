@@ -40,7 +40,7 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """All frames of a data set by their images alone, as `KeypointEncoder.look` tells of them. N frames."""
+    """All frames of a data set by their images alone, as `Perception.look` tells of them. N frames."""
 
     columns: Columns
     looks: Floats  # (N, looks) under the instruction that was followed
@@ -63,7 +63,7 @@ def load_frames(data: Path, perception: Perception, cache: Path, *, batch: int =
     proprio = torch.tensor(columns.state)
 
     def see(images: Tensor, rows: slice, sentence: Tensor) -> Tensor:
-        return perception.batch(images, proprio[rows], sentence).features
+        return perception.batch(images, proprio[rows], sentence)
 
     folder = cache / f"features-{store.data_hash()[:16]}-{perception.sha256[:16]}"
     features, wrong_features, wrong = _kept(store, columns, perception, folder, see, perception.config.features, batch)
@@ -80,7 +80,7 @@ def load_looks(data: Path, perception: Perception, cache: Path, *, batch: int = 
         return perception.look(images, sentence)
 
     folder = cache / f"looks-{store.data_hash()[:16]}-{perception.sha256[:16]}"
-    looks, wrong_looks, wrong = _kept(store, columns, perception, folder, see, perception.encoder.looks, batch)
+    looks, wrong_looks, wrong = _kept(store, columns, perception, folder, see, perception.looks, batch)
     return Looks(columns, looks, wrong_looks, wrong, store.data_hash())
 
 

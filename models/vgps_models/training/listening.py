@@ -76,4 +76,4 @@ def _scores(critic: Critic, views: NDArray, proprio: NDArray, done: NDArray, sen
     words = torch.from_numpy(critic.perception.language(sentence)).expand(len(views), -1)
     seen = critic.perception.batch(torch.from_numpy(views), torch.tensor(proprio), words)
     read = torch.from_numpy(done[:, None, : critic.net.config.chunk])
-    return critic.net(seen.features, words, read).mean(0)[:, 0].numpy()
+    return critic.net(seen, words, read).mean(0)[:, 0].numpy()

@@ -132,8 +132,9 @@ def epoch_indices(seed: int, step: int, batch: int, count: int) -> np.ndarray:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Of every parameter group; one with a "share" gets that share of it."""
     for group in optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)
 
 
 @torch.no_grad()

@@ -172,7 +172,7 @@ def train_progress(config: ProgressTraining, *, stop_after: int | None = None) -
     torch.set_num_threads(config.threads)
     _, perception = checkpoint.load_perception(config.encoder)
     looks = load_looks(config.data, perception, config.cache)
-    config = replace(config, model=replace(config.model, looks=perception.encoder.looks))
+    config = replace(config, model=replace(config.model, looks=perception.looks))
     trainer = _Trainer(config, looks)
     reached, numbers = loop.run(
         trainer, title="progress", steps=config.steps, out=config.out,
