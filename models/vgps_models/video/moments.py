@@ -15,10 +15,15 @@ VARIABLE = 1.5  # longest over shortest gap between frames, from which on a rate
 
 @dataclass(frozen=True)
 class Moment:
-    """A frame and when it was shown [s]. picture: gives it, as (h, w, 3) uint8 RGB or as a frame of PyAV, when asked."""
+    """A frame and when it was shown [s].
+
+    picture: gives it when asked, as (h, w, 3) uint8 RGB or as a frame of PyAV.
+    text: what is done, where that is known only once the recording is open.
+    """
 
     seconds: float
     picture: Callable[[], Any]
+    text: str = ""
 
 
 @dataclass

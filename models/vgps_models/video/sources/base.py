@@ -16,7 +16,8 @@ class Recording:
     """What one camera saw of one event; nothing of it is decoded yet. Plain data, so that it can be sent to a worker.
 
     name: unique within its source, and the same at every reading. source: which collection it comes from.
-    view: name of the camera. text: what is done, in words, or empty. embodiment: who does it, "human" or a robot's name.
+    view: name of the camera. text: what is done, in words, or empty.
+    embodiment: who does it, "human" or the name of a robot, or empty.
     """
 
     name: str

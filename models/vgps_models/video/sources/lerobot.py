@@ -1,4 +1,4 @@
-"""LeRobot data sets as video: an episode seen by one camera is a recording. Ours are verified, others taken as they are."""
+"""LeRobot data sets as video: an episode seen by one camera is a recording. Ours are verified, others believed."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
     <data set>/<version>/dataset_info.json, features.json
     <data set>/<version>/<data set>-train.tfrecord-00000-of-00064
 
-A record is an episode; every list of RGB pictures in it (JPEG or PNG, `steps/observation/...`) is a recording.
+A record is an episode; every list of RGB pictures in it (JPEG or PNG, `steps/observation/...`) is a recording. Only the
+first record of a file is read to find them; the others are found by their lengths.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ class EpisodeRecording(Recording):
     hz: float
 
     def play(self) -> Iterator[Moment]:
-        pictures = parse(self.record.read()).get(self.key)
+        features = parse(self.record.read())
+        pictures, text = features.get(self.key), _instruction(features)[:MOST_WORDS]
         if not isinstance(pictures, list):
             raise DataError(f"{self.name} has no pictures '{self.key}'")
         for step, content in enumerate(pictures):
-            yield Moment(step / self.hz, partial(_decode, content, f"{self.name}, step {step}"))
+            yield Moment(step / self.hz, partial(_decode, content, f"{self.name}, step {step}"), text)
 
 
 def found(path: Path) -> bool:
@@ -73,32 +75,31 @@ def read(path: Path, options: SourceOptions) -> Source:
         if not hz:
             unknown.add(name)
             continue
+        keys: list[str] = []
         try:
             for number, record in enumerate(records(file)):
-                _add(out, record, f"{name}/{file.name}/{number}", name, hz, options)
+                keys = keys or _pictures(record)
+                for key in keys:
+                    view = key.removeprefix("steps/").removeprefix("observation/")
+                    where, embodiment = f"{name}/{file.name}/{number}/{view}", options.embodiment or name
+                    made = EpisodeRecording(where, name, view, options.text, embodiment, record, key, hz)
+                    out.recordings.append(made)
         except DataError as error:
             out.problems.append(f"{error}; what comes before it is used")
+        if not keys:
+            out.problems.append(f"{file} has no pictures")
     if unknown:
         out.problems.append(f"how many steps a second have {', '.join(sorted(unknown))}? give --step-hz")
     return out
 
 
-def _add(out: Source, record: Record, where: str, name: str, hz: float, options: SourceOptions) -> None:
-    """Recordings of one episode. Its pictures are found by looking at the first of each list."""
+def _pictures(record: Record) -> list[str]:
+    """Features of an episode that are lists of RGB pictures, told by the first of each; none when it is damaged."""
     try:
         features = parse(record.read())
-    except DataError as error:
-        out.problems.append(str(error))
-        return
-    text = (_instruction(features) or options.text)[:MOST_WORDS]
-    keys = sorted(key for key, values in features.items() if isinstance(values, list) and _is_colour(values))
-    for key in keys:
-        view = key.removeprefix("steps/").removeprefix("observation/")
-        out.recordings.append(
-            EpisodeRecording(f"{where}/{view}", name, view, text, options.embodiment or name, record, key, hz)
-        )
-    if not keys:
-        out.problems.append(f"{where} has no pictures")
+    except DataError:
+        return []  # it is named when it is played
+    return sorted(key for key, values in features.items() if isinstance(values, list) and _is_colour(values))
 
 
 def _files(path: Path) -> list[Path]:
