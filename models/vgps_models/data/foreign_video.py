@@ -20,6 +20,14 @@ SKIP_S = 1.0  # farther ahead than this it is quicker to seek than to decode on
 MOST_PIXELS = 1 << 24  # of one frame; a header that says more is not believed
 
 
+class NoPictureError(DataError):
+    """A file of sound alone, or of nothing that can be shown."""
+
+
+class NoFramesError(DataError):
+    """A file that could hold a video and does not."""
+
+
 class ForeignVideo:
     """Every error is a DataError naming the file. Times are seconds from the first frame on."""
 
@@ -83,7 +91,7 @@ class ForeignVideo:
         except (OSError, av.FFmpegError, ValueError) as error:
             raise DataError(f"{self.path} is damaged ({error})") from None
         if not stamps:
-            raise DataError(f"{self.path} has no frames")
+            raise NoFramesError(f"{self.path} has no frames")
         return np.unique(np.array(stamps, np.int64))
 
 
@@ -100,10 +108,11 @@ def play(path: Path, begin: float = 0.0, end: float = math.inf) -> Iterator[tupl
             if begin and first is not None:
                 container.seek(first + round(begin / tick), stream=stream)
             for frame in container.decode(stream):
-                if frame.pts is None or getattr(frame, "is_corrupt", False):
+                stamp = frame.dts if frame.pts is None else frame.pts
+                if stamp is None or getattr(frame, "is_corrupt", False):
                     raise DataError(f"{path} is damaged {_after(last)}")
-                first = frame.pts if first is None else first
-                seconds = (frame.pts - first) * tick
+                first = stamp if first is None else first
+                seconds = (stamp - first) * tick
                 if seconds >= end - 0.5 * tick:
                     return
                 if seconds >= begin - 0.5 * tick and seconds > last:
@@ -126,12 +135,14 @@ def upright(pixels: Image, frame: Any) -> Image:
 def _open(path: Path) -> tuple[Any, Any]:
     """Container and video stream of a file."""
     try:
+        if not path.stat().st_size:
+            raise NoFramesError(f"{path} is empty; record or copy it again")
         container: Any = av.open(str(path), "r")
     except (OSError, av.FFmpegError, ValueError) as error:
         raise DataError(f"{path} cannot be opened as a video ({error})") from None
     try:
         if not container.streams.video:
-            raise DataError(f"{path} has no picture: {len(container.streams.audio)} sound tracks alone")
+            raise NoPictureError(f"{path} has no picture: {len(container.streams.audio)} sound tracks alone")
         stream: Any = container.streams.video[0]
         if not 0 < stream.width * stream.height <= MOST_PIXELS:
             raise DataError(f"{path} has frames of {stream.width}x{stream.height}; too odd to be read")

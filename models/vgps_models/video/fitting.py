@@ -37,7 +37,7 @@ class Fitter:
             scaled = self._scaler.reformat(frame, width=width, height=height, format="rgb24", interpolation=way)
         except (ValueError, OSError, av.FFmpegError) as error:
             raise DataError(f"a frame of {sides[0]}x{sides[1]} cannot be scaled ({error})") from None
-        pixels = upright(scaled.to_ndarray(), picture)
+        pixels = upright(np.asarray(scaled.to_ndarray(), np.uint8), picture)
         if self.how == "crop":
             top, left = ((side - self.size) // 2 for side in pixels.shape[:2])
             return np.ascontiguousarray(pixels[top : top + self.size, left : left + self.size])

@@ -24,11 +24,11 @@ def crc32c(data: bytes | memoryview) -> int:
     head = array[: width * LANES].reshape(LANES, width)
     state = np.uint32(FULL)
     if width:
-        lanes = np.zeros(LANES, np.uint32)
+        lanes: Table = np.zeros(LANES, np.uint32)
         lanes[0] = state  # all others begin at 0, because they are joined to what comes before
         table = _bytes()
         for column in head.T:
-            lanes = table[(lanes ^ column) & 0xFF] ^ (lanes >> 8)
+            lanes = table[(lanes ^ column) & 0xFF] ^ (lanes >> np.uint32(8))
         distance = width
         while len(lanes) > 1:
             lanes = _apply(_zeros(distance), lanes[0::2]) ^ lanes[1::2]

@@ -4,7 +4,7 @@
 |---|---|
 | `a.mp4` (.mkv, .mov, .webm, .avi) | one recording, its view called `camera` |
 | `attempt/front.mp4`, `attempt/wrist.mp4`, `attempt/task.txt` | one event seen by two cameras of these names |
-| `clip/000001.jpg`, `clip/000002.jpg`, ... (.png) | numbered frames: one recording, its rate in `clip/fps.txt` or given |
+| `clip/000001.jpg`, `clip/000002.jpg`, ... (.png) | numbered frames: one recording, its rate in `clip/fps.txt` |
 
 The text is in `a.txt` beside `a.mp4`, or in `task.txt` of the folder or of the one above it.
 """

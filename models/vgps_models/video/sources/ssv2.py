@@ -1,6 +1,6 @@
 """Something-Something v2: a folder of `<id>.webm` and the label files, as in the download or renamed by others.
 
-Labels are lists of {"id": "74225", "label": "spinning cube that quickly stops spinning", ...} in files whose names end in
+Labels are lists of {"id": "74225", "label": "spinning cube that quickly stops spinning", ...}, in files that end in
 `train.json`, `validation.json` and `test.json` (no labels there), beside the videos or in a folder such as `labels/`.
 """
 
