@@ -83,12 +83,10 @@ class Loader:
     def close(self) -> None:
         self._maker.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Loader:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -72,9 +72,7 @@ class Sampler:
     Raises DataError when no video has two frames.
     """
 
-    def __init__(
-        self, bounds: Ints, settings: Sampling = Sampling(), videos: Sequence[int] | Ints | None = None
-    ) -> None:
+    def __init__(self, bounds: Ints, settings: Sampling, videos: Sequence[int] | Ints | None = None) -> None:
         chosen = np.arange(len(bounds) - 1) if videos is None else np.unique(np.asarray(videos, np.int64))
         self.settings = settings
         self._first, self._last = bounds[:-1][chosen], bounds[1:][chosen] - 1

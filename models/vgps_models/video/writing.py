@@ -16,6 +16,7 @@ import json
 import os
 import zlib
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,12 @@ class ShardWriter:
             self._new_lengths, self._crc = kept, 0
 
     def end_recording(self, name: str, problem: Problem | None = None) -> None:
-        """When this returns, all that was written of the recording survives a crash."""
+        """When this returns, all that was written of the recording survives the end of this process.
+
+        A power failure may cost more: what it tore is found by its checksum and read again.
+        """
         problems = [problem] if problem else []
         self._file.flush()
-        os.fsync(self._file.fileno())
         line = {
             "recording": name,
             "videos": [asdict(video) for video in self._new_videos],
@@ -101,7 +104,6 @@ class ShardWriter:
         }
         self._log.write(json.dumps(line).encode() + b"\n")
         self._log.flush()
-        os.fsync(self._log.fileno())
         self._videos += self._new_videos
         self._problems += problems
         self._lengths += self._new_lengths
@@ -114,6 +116,8 @@ class ShardWriter:
             buffer = io.BytesIO()
             np.save(buffer, np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.uint64), allow_pickle=False)
             write_whole(self._path("offsets.npy"), buffer.getvalue())
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._part.rename(self._frames)
         held = Contents(self._form, len(self._lengths), sum(self._lengths), tuple(self._videos), tuple(self._problems))
         sync_folder(self._root)
@@ -140,17 +144,21 @@ class ShardWriter:
     def _read_journal(self) -> tuple[list[dict[str, Any]], int]:
         """Its whole lines whose frames are there, and their size [bytes]."""
         lines: list[dict[str, Any]] = []
-        size, frames = 0, 0
+        size = 0
         self._journal.touch()
-        there = self._part.stat().st_size
-        for raw in self._journal.read_bytes().splitlines(keepends=True):
-            try:
-                line = json.loads(raw)
-                frames += sum(line["lengths"])
-            except (ValueError, KeyError, TypeError):
-                break
-            if not raw.endswith(b"\n") or frames > there:
-                break
-            lines.append(line)
-            size += len(raw)
+        with self._part.open("rb") as frames:
+            for raw in self._journal.read_bytes().splitlines(keepends=True):
+                try:
+                    line = json.loads(raw)
+                    lengths = iter(line["lengths"])
+                    sound = all(
+                        zlib.crc32(frames.read(sum(islice(lengths, video["frames"])))) == video["crc32"]
+                        for video in line["videos"]
+                    )
+                except (ValueError, KeyError, TypeError):
+                    break
+                if not sound or not raw.endswith(b"\n"):
+                    break
+                lines.append(line)
+                size += len(raw)
         return lines, size
