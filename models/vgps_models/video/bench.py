@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich.progress import track
 
 from vgps_models.errors import UnknownNameError
 from vgps_models.spaces import Image
-from vgps_models.video.form import Form
+from vgps_models.video.form import CODECS, Form
 from vgps_models.video.loading import Loader
 from vgps_models.video.sampling import Sampling, Transitions
 from vgps_models.video.shards import VideoShards
@@ -51,13 +52,12 @@ def bench_video(config: VideoBench, consumer: Consumer | None = None) -> dict[st
     settings = Sampling(batch=config.batch, random_from=config.random_from)
     numbers: dict[str, Any] = {"batch": config.batch, "random_from": config.random_from, "consumer": config.consumer}
     with tempfile.TemporaryDirectory() as folder:
-        roots = (
-            {"data": config.data} if config.data else {c: made_up(Path(folder) / c, c, config) for c in ("jpeg", "raw")}
-        )
+        made = {} if config.data else {codec: made_up(Path(folder) / codec, codec, config) for codec in CODECS}
+        roots = {"data": config.data} if config.data else made
         for name, root in roots.items():
             shards = VideoShards(root)
             size = sum(file.stat().st_size for file in root.glob("shard-*.frames"))
-            ways = {f"{n} processes": {"workers": n} for n in config.workers}
+            ways: dict[str, dict[str, Any]] = {f"{n} processes": {"workers": n} for n in config.workers}
             ways["memory"] = {"workers": 1, "budget_mb": config.budget_mb}
             numbers[name] = {
                 "codec": shards.form.codec,
@@ -92,11 +92,7 @@ def encoder(threads: int = 1) -> Consumer:
 
     torch.set_num_threads(threads)
     widths = (3, 32, 64, 128, 128)
-    layers = [
-        layer
-        for a, b in zip(widths, widths[1:], strict=False)
-        for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.GroupNorm(4, b), nn.SiLU())
-    ]
+    layers = [layer for a, b in pairwise(widths) for layer in (nn.Conv2d(a, b, 3, 2, 1), nn.GroupNorm(4, b), nn.SiLU())]
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], 256))
 
     def consume(batch: Transitions) -> None:
@@ -117,13 +113,8 @@ def made_up(root: Path, codec: str, config: VideoBench) -> Path:
         for video in videos.tolist():
             wide = _smooth(random, 2 * config.size)
             for step in range(50):
-                writer.write(
-                    form.encode(
-                        np.ascontiguousarray(
-                            wide[step : step + config.size, 2 * step % config.size :][:, : config.size]
-                        )
-                    )
-                )
+                moved = wide[step : step + config.size, step // 2 : step // 2 + config.size]
+                writer.write(form.encode(np.ascontiguousarray(moved)))
             writer.end_video(
                 name=f"{video}", source="made up", view="camera", text="", embodiment="", begin_s=0.0, source_hz=form.hz
             )

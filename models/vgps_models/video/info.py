@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,11 @@ class Info:
 def info(root: Path, *, verify: bool = False, progress: Callable[[int, int], None] = lambda done, total: None) -> Info:
     """Count what is there. verify: also compare every frame with its checksum; progress(done, total) hears of it."""
     problems, planned, recordings = _bookkeeping(root)
-    shards = VideoShards(root)
+    try:
+        shards = VideoShards(root)
+    except DataError as error:
+        told = "; ".join(map(str, problems[:3]))
+        raise DataError(f"{error}; {len(problems)} recordings have problems: {told}") if told else error from None
     damaged = list(shards.problems)
     for number in range(len(shards.videos) if verify else 0):
         if wrong := shards.verify(number):
@@ -64,7 +69,7 @@ def info(root: Path, *, verify: bool = False, progress: Callable[[int, int], Non
         "rotated": sum(video.rotated != 0 for video in videos),
         "variable rate": sum(video.variable for video in videos),
         "slower than asked for": sum(video.repeated > 0 for video in videos),
-        "pieces of longer recordings": sum("@" in video.name.rsplit("/", 1)[-1] for video in videos),
+        "later pieces of long recordings": sum(video.begin_s > 0 for video in videos),
     }
     return Info(
         form=shards.form,
@@ -94,10 +99,8 @@ def _bookkeeping(root: Path) -> tuple[list[Problem], int, int]:
         plan = []  # shards are readable without their plan
     done = 0
     for path in sorted(root.glob("shard-*.json")):
-        try:
+        with suppress(OSError, ValueError, DataError):  # VideoShards names it
             problems += Contents.from_json(json.loads(path.read_text()), str(path)).problems
-        except (OSError, ValueError, DataError):
-            pass  # VideoShards names it
         number = int(path.stem.removeprefix("shard-"))
         done += plan[number] if number < len(plan) else 0
     return problems, sum(plan), done

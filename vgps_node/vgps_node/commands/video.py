@@ -143,8 +143,8 @@ def _tell(console: Console, root: Path, found: Info) -> int:
     """Print what was found; 1 when shards are damaged or unfinished."""
     form = found.form
     console.print(
-        f"{root}: {found.videos} videos, {found.hours:.2f} h, {found.frames} frames of {form.size} px at {form.hz:g} Hz "
-        f"({form.fit}, {form.codec}), {found.megabytes} MB; {found.with_text} with text",
+        f"{root}: {found.videos} videos, {found.hours:.2f} h, {found.frames} frames of {form.size} px "
+        f"at {form.hz:g} Hz ({form.fit}, {form.codec}), {found.megabytes} MB; {found.with_text} with text",
         highlight=False,
     )
     table = Table("", "videos", "hours")
