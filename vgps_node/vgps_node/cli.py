@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
     "train": Command("train:main", "train encoder, policy, critic or progress estimator"),
     "data": Command("data:main", "info, check, repair, progress or filter a data set"),
+    "video": Command("video:main", "pack, count and look at video without actions"),
     "progress": Command("progress:main", "how far along an episode is, and whether the estimator can be trusted"),
     "study": Command("study:main", "a study: train, play on the report seeds, write its page in docs"),
     "bench": Command("bench:main", "measure latencies of this machine"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,17 @@ from numpy.typing import NDArray
 from vgps_models.errors import DataError
 from vgps_models.spaces import Image
 
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 SKIP_S = 1.0  # farther ahead than this it is quicker to seek than to decode on
 MOST_PIXELS = 1 << 24  # of one frame; a header that says more is not believed
+
+
+class NoPictureError(DataError):
+    """A file of sound alone, or of nothing that can be shown."""
+
+
+class NoFramesError(DataError):
+    """A file that could hold a video and does not."""
 
 
 class ForeignVideo:
@@ -22,16 +33,8 @@ class ForeignVideo:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._container, self._stream = _open(path)
         try:
-            self._container: Any = av.open(str(path), "r")
-        except (OSError, av.FFmpegError, ValueError) as error:
-            raise DataError(f"{path} cannot be opened as a video ({error})") from None
-        try:
-            if not self._container.streams.video:
-                raise DataError(f"{path} has no picture: {len(self._container.streams.audio)} sound tracks alone")
-            self._stream: Any = self._container.streams.video[0]
-            if not 0 < self._stream.width * self._stream.height <= MOST_PIXELS:
-                raise DataError(f"{path} has frames of {self._stream.width}x{self._stream.height}; too odd to be read")
             self._tick = float(self._stream.time_base)
             self._stamps = self._read_stamps()
         except BaseException:
@@ -88,8 +91,65 @@ class ForeignVideo:
         except (OSError, av.FFmpegError, ValueError) as error:
             raise DataError(f"{self.path} is damaged ({error})") from None
         if not stamps:
-            raise DataError(f"{self.path} has no frames")
+            raise NoFramesError(f"{self.path} has no frames")
         return np.unique(np.array(stamps, np.int64))
+
+
+def play(path: Path, begin: float = 0.0, end: float = math.inf) -> Iterator[tuple[float, Any]]:
+    """(seconds since `begin`, frame of PyAV) in the order of showing, up to but not at `end`; decoded as they are taken.
+
+    begin, end: times in the file [s], its first frame at 0. Frames stay as they were filmed: `upright` turns them.
+    Raises DataError naming the file: at once when it cannot be opened, later where it breaks.
+    """
+    container, stream = _open(path)
+    with closing(container):
+        tick, first, last = float(stream.time_base), stream.start_time, -math.inf
+        try:
+            if begin and first is not None:
+                container.seek(first + round(begin / tick), stream=stream)
+            for frame in container.decode(stream):
+                stamp = frame.dts if frame.pts is None else frame.pts
+                if stamp is None or getattr(frame, "is_corrupt", False):
+                    raise DataError(f"{path} is damaged {_after(last)}")
+                first = stamp if first is None else first
+                seconds = (stamp - first) * tick
+                if seconds >= end - 0.5 * tick:
+                    return
+                if seconds >= begin - 0.5 * tick and seconds > last:
+                    last = seconds
+                    yield max(0.0, seconds - begin), frame
+        except (OSError, av.FFmpegError, ValueError, OverflowError) as error:
+            raise DataError(f"{path} is damaged {_after(last)} ({error})") from None
+
+
+def _after(seconds: float) -> str:
+    return "from its first frame on" if seconds < 0 else f"after {seconds:.1f} s"
+
+
+def upright(pixels: Image, frame: Any) -> Image:
+    """Pixels of a frame as a viewer would show them: turned as the file says."""
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns))
+
+
+def _open(path: Path) -> tuple[Any, Any]:
+    """Container and video stream of a file."""
+    try:
+        if not path.stat().st_size:
+            raise NoFramesError(f"{path} is empty; record or copy it again")
+        container: Any = av.open(str(path), "r")
+    except (OSError, av.FFmpegError, ValueError) as error:
+        raise DataError(f"{path} cannot be opened as a video ({error})") from None
+    try:
+        if not container.streams.video:
+            raise NoPictureError(f"{path} has no picture: {len(container.streams.audio)} sound tracks alone")
+        stream: Any = container.streams.video[0]
+        if not 0 < stream.width * stream.height <= MOST_PIXELS:
+            raise DataError(f"{path} has frames of {stream.width}x{stream.height}; too odd to be read")
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
 
 
 def sample(path: Path, index: NDArray[np.intp], side: int = 512) -> Image:
@@ -103,5 +163,4 @@ def _picture(frame: Any, side: int) -> Image:
     scale = min(1.0, side / max(frame.width, frame.height))
     width, height = (max(1, round(scale * n)) for n in (frame.width, frame.height))
     pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns))
+    return upright(pixels, frame)

@@ -1,75 +1,39 @@
-"""MCAP bags of ROS 2: images of any camera, the task and the outcome as `/task/state` says them.
+"""MCAP bags of ROS 2: attempts of which the task is known, the outcome as `/task/state` says it.
 
-A bag is cut into attempts where the task state counts another episode; without one it is a single attempt, whose
-task has to be given. A bag that was cut short, as by a power failure, is read as far as it goes, and that is said.
+Without a task state a bag is a single attempt, whose task has to be given.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image as Picture
-from PIL import UnidentifiedImageError
 
-from vgps_models.contract import Contract
-from vgps_models.errors import DataError, MissingDependencyError, UnknownNameError
+from vgps_models.data.bags import BEFORE, COMPRESSED, RAW, Attempt, BagIndex, images
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress.estimate import Clip, spaced
 from vgps_models.progress.footage.base import Scene
-from vgps_models.spaces import Image
 
-try:
-    from mcap.exceptions import McapError
-    from mcap.reader import NonSeekingReader, make_reader
-    from mcap_ros2.decoder import DecoderFactory
-except ImportError as error:
-    raise MissingDependencyError(
-        "reading MCAP bags needs two small packages; install them with: pip install 'vgps[bags]'"
-    ) from error
-
-RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-CHANNELS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0), "mono8": (0, 0, 0)}
-MOST_PIXELS = 1 << 24
-BEFORE = -1  # the episode of what was seen before any task state, or without one
-BROKEN = (
-    McapError,
-    EOFError,
-    OSError,
-    ValueError,
-    IndexError,
-    KeyError,
-    struct.error,
-)  # what readers raise on damaged bytes
-
-
-@dataclass
-class _Attempt:
-    """times: camera -> log times of its images [ns], rising."""
-
-    name: str
-    path: Path
-    task: str
-    success: bool | None = None
-    times: dict[str, list[int]] = field(default_factory=dict)
+__all__ = ["COMPRESSED", "RAW", "Bags"]
 
 
 class Bags:
     """One .mcap file, or a folder of them (a bag folder of rosbag2, or several)."""
 
     def __init__(self, path: Path, task: str = "") -> None:
-        self.problems: list[str] = []
-        contract = Contract.load()
-        self._names = {feature.topic: name for name, feature in contract.images.items()}
-        self._task_topic, self._attempts = contract.task.topic, list[_Attempt]()
-        self._topics: dict[str, str] = {}
-        for file in [path] if path.is_file() else sorted(path.rglob("*.mcap")):
-            self._index(file, task)
+        found = BagIndex(path)
+        self.problems = found.problems
+        self._attempts: list[Attempt] = []
+        for attempt in found.attempts:
+            attempt.task = task or attempt.task
+            if not attempt.times or min(map(len, attempt.times.values())) < 2:
+                if attempt.episode != BEFORE:
+                    self.problems.append(f"{attempt.name} of {attempt.path} has fewer than two images of a camera")
+            elif not attempt.task:
+                self.problems.append(f"{attempt.name} of {attempt.path} has no task: give --task")
+            else:
+                self._attempts.append(attempt)
         if not self._attempts:
             reason = "; ".join(self.problems[:3]) or "no .mcap file"
             raise DataError(f"{path} holds nothing that can be judged: {reason}")
@@ -86,125 +50,6 @@ class Bags:
         # The camera that stopped first decides the moments; the others show what they saw nearest to them.
         first = min(times.values(), key=lambda t: t[-1])
         at = first[spaced(len(first), frames or len(first))]
-        wanted = {c: t[np.abs(t[None] - at[:, None]).argmin(axis=1)] for c, t in times.items()}
-        views = {c: self._images(attempt, c, chosen) for c, chosen in wanted.items()}
+        wanted = {c: t[np.abs(t[None] - at[:, None]).argmin(axis=1)].tolist() for c, t in times.items()}
+        views = {c: images(attempt, c, chosen) for c, chosen in wanted.items()}
         return Scene(attempt.name, Clip(views, attempt.task), (at - at[0]) * 1e-9, attempt.success)
-
-    def _index(self, path: Path, task: str) -> None:
-        """Find the attempts of a file: when each camera saw something, without decoding a picture."""
-        attempts: dict[int, _Attempt] = {}
-        states: list[tuple[int, int]] = []  # (stamp, episode)
-        seen: list[tuple[int, str, int]] = []  # (stamp, camera, log time) of the images
-        try:
-            for schema, channel, message, decode in _messages(path):
-                if channel.topic == self._task_topic:
-                    state = decode(message)
-                    states.append((_stamp(message), int(state.episode)))
-                    attempt = attempts.setdefault(int(state.episode), _Attempt("", path, task))
-                    attempt.task = task or attempt.task or str(state.instruction)
-                    attempt.success = bool(state.success) or bool(attempt.success)
-                elif schema in (RAW, COMPRESSED):
-                    camera: str = self._names.get(channel.topic) or channel.topic
-                    self._topics[camera] = channel.topic
-                    seen.append((_stamp(message), camera, message.log_time))
-        except BROKEN as error:
-            told = str(error) or type(error).__name__
-            self.problems.append(f"{path} is damaged or cut short ({told}); it was read as far as it goes")
-        # By stamp and not by arrival: an episode's first image may come before its first state.
-        states.sort()
-        began = [stamp for stamp, _ in states]
-        for stamp, camera, log_time in seen:
-            at = bisect_right(began, stamp) - 1
-            episode = states[at][1] if at >= 0 else BEFORE
-            attempt = attempts.setdefault(episode, _Attempt("", path, task))
-            attempt.times.setdefault(camera, []).append(log_time)
-        for episode, attempt in attempts.items():
-            attempt.name = path.stem if len(attempts) == 1 else f"{path.stem} episode {episode}"
-            for times in attempt.times.values():
-                times.sort()
-            if not attempt.times or min(map(len, attempt.times.values())) < 2:
-                if episode != BEFORE:
-                    self.problems.append(f"{attempt.name} of {path} has fewer than two images of a camera")
-            elif not attempt.task:
-                self.problems.append(f"{attempt.name} of {path} has no task: give --task")
-            else:
-                self._attempts.append(attempt)
-        if not attempts and not self.problems:
-            self.problems.append(f"{path} holds no images")
-
-    def _images(self, attempt: _Attempt, camera: str, times: np.ndarray) -> Image:
-        wanted = dict.fromkeys(int(t) for t in times)
-        found: dict[int, Image] = {}
-        span = (min(wanted), max(wanted) + 1)
-        try:
-            for schema, channel, message, decode in _messages(attempt.path, [self._topics[camera]], span):
-                if channel.topic == self._topics[camera] and message.log_time in wanted:
-                    found[message.log_time] = _pixels(decode(message), schema, f"{attempt.path} {channel.topic}")
-        except BROKEN as error:
-            if isinstance(error, DataError) or len(found) < len(wanted):
-                raise DataError(f"{attempt.path}: images of {camera} cannot be read ({error})") from None
-        if len({image.shape for image in found.values()}) > 1:
-            raise DataError(f"{attempt.path}: images of {camera} change their size")
-        return np.stack([found[int(t)] for t in times])
-
-
-def _messages(
-    path: Path, topics: Sequence[str] | None = None, span: tuple[int, int] | None = None
-) -> Iterator[tuple[str, Any, Any, Any]]:
-    """(schema name, channel, message, what decodes it) of a file; a damaged one raises where it breaks.
-
-    topics and span [ns] spare reading, where the file has an index; others may come all the same.
-    """
-    decoders: dict[int, Any] = {}
-    factory = DecoderFactory()
-    with path.open("rb") as file:
-        try:
-            reader = make_reader(file)
-            reader.get_summary()
-        except BROKEN:
-            file.seek(0)
-            reader = NonSeekingReader(file)  # without its end a file has no index
-        start, end = span or (None, None)
-        chosen = {"topics": topics, "starting_at": start, "ending_before": end}
-        for schema, channel, message in reader.iter_messages(log_time_order=False, **chosen):
-            if schema is None:
-                continue
-
-            def decode(message: Any, schema: Any = schema, encoding: str = channel.message_encoding) -> Any:
-                if schema.id not in decoders:
-                    decoders[schema.id] = factory.decoder_for(encoding, schema)
-                if decoders[schema.id] is None:
-                    raise DataError(f"{path}: {schema.name} is in the encoding '{encoding}', which is not ROS 2's")
-                return decoders[schema.id](message.data)
-
-            yield schema.name, channel, message, decode
-
-
-def _stamp(message: Any) -> int:
-    """Of a message that begins with a header [ns], without decoding the rest; the log time when it bears none."""
-    if len(message.data) < 12:
-        return message.log_time
-    order = "<" if message.data[1] & 1 else ">"  # the second byte of CDR
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", message.data, 4)
-    return 1_000_000_000 * seconds + nanoseconds or message.log_time
-
-
-def _pixels(message: Any, schema: str, name: str) -> Image:
-    """(h, w, 3) uint8 RGB. Sizes are checked before they are believed."""
-    if schema == COMPRESSED:
-        try:
-            with Picture.open(io.BytesIO(bytes(message.data))) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise DataError(f"{name}: an image of {picture.width}x{picture.height} is too large")
-                return np.asarray(picture.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
-            raise DataError(f"{name}: a compressed image cannot be read ({error})") from None
-    if message.encoding not in CHANNELS:
-        raise DataError(f"{name}: images are in '{message.encoding}'; {', '.join(CHANNELS)} can be read")
-    depth = {"mono8": 1, "rgba8": 4, "bgra8": 4}.get(message.encoding, 3)
-    height, width, step = message.height, message.width, message.step
-    data = np.frombuffer(bytes(message.data), np.uint8)
-    if not (0 < height * width <= MOST_PIXELS and step >= width * depth and len(data) == height * step):
-        raise DataError(f"{name}: an image of {width}x{height} with rows of {step} bytes has {len(data)} bytes")
-    rows = data.reshape(height, step)[:, : width * depth].reshape(height, width, depth)
-    return np.ascontiguousarray(rows[..., list(CHANNELS[message.encoding])])

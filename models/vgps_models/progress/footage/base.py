@@ -14,8 +14,6 @@ from vgps_models.data.layout import INFO
 from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
-
 
 @dataclass(frozen=True, eq=False)
 class Scene:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vgps_models.data.foreign_video import ForeignVideo
+from vgps_models.data.foreign_video import VIDEO_SUFFIXES, ForeignVideo
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress.estimate import Clip, spaced
-from vgps_models.progress.footage.base import VIDEO_SUFFIXES, Scene
+from vgps_models.progress.footage.base import Scene
 
 CAMERA = "camera"
 TASK = "task.txt"
