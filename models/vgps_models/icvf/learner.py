@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vgps_models.critics.iql import expectile_weight
 from vgps_models.errors import SpecError
 from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
+from vgps_models.icvf.sampling import Moves
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ class Batch:
 
     def __len__(self) -> int:
         return self.s.numel()
+
+    @classmethod
+    def of(cls, observations: Tensor, moves: Moves) -> Batch:
+        """observations (U, ...): what `moves.frames` show."""
+        names = [f.name for f in fields(cls)[1:]]
+        return cls(observations, **{name: torch.from_numpy(getattr(moves, name)) for name in names})
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})

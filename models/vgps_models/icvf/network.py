@@ -36,7 +36,7 @@ class MultilinearConfig:
     features: int = 91  # length D of the encoder's feature vector
     heads: int = 2
     widths: tuple[int, ...] = (256, 256)  # of the layers of phi, psi and T, all alike; the last is what they say
-    form: int = 512  # numbers of A(.) and of B(.), shared out among the outputs
+    form: int = 256  # numbers of A(.) and of B(.), shared out among the outputs
     head: str = "scalar"  # how an output says a return: scalar or hl_gauss
     scale: float = 10.0  # [return] of one unit of a scalar head's output
     low: float = -100.0  # [return] of never coming by: -1 / (1 - gamma); hl_gauss has its bins from here to 0
