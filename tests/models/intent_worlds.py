@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -48,8 +49,8 @@ def worth(steps: np.ndarray) -> np.ndarray:
 
 
 def all_rows(trajectories: Trajectories, *, wanted: bool = False) -> np.ndarray:
-    """Every move that occurs, once, with every outcome and intent; wanted: with outcome = intent. (R, 4): s, s', s+, z."""
-    moves = sorted({(s, t) for states in trajectories for s, t in zip(states, states[1:], strict=False)})
+    """Every move that occurs, once, with every outcome and intent, or (wanted) with s+ = z. (R, 4): s, s', s+, z."""
+    moves = sorted({(s, t) for states in trajectories for s, t in pairwise(states)})
     count = 1 + max(max(states) for states in trajectories)
     pairs = [(g, z) for g in range(count) for z in range(count) if g == z or not wanted]
     return np.array([(*move, *pair) for move in moves for pair in pairs])

@@ -213,9 +213,7 @@ def test_what_a_dead_writer_left_is_named_and_what_a_living_one_holds_is_kept(tm
     assert not dead.exists()
 
 
-def test_a_file_that_its_writer_finishes_meanwhile_is_no_problem(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_its_writer_finishes_meanwhile_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = EpisodeWriter(tmp_path)
     writer.write(example_episode(0))
     gone = tmp_path / "staging" / "spoon-00000001.zip.1.part"

@@ -13,7 +13,8 @@ from vgps_models.icvf.sampling import last_of
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=8).map(np.array)
 SEEDS = st.integers(0, 2**32)
-ONLY = {kind: GoalMix(**({"random": 0.0, "later": 0.0, "current": 0.0} | {kind: 1.0})) for kind in ("random", "later", "current")}  # fmt: skip
+KINDS = ("random", "later", "current")
+ONLY = {kind: GoalMix(**{other: float(other == kind) for other in KINDS}) for kind in KINDS}
 
 
 def trajectory_of(lengths: np.ndarray) -> np.ndarray:

@@ -93,7 +93,5 @@ def last_of(lengths: Ints, frames: Ints) -> Ints:
 
 def _checked(lengths: Ints) -> Ints:
     if len(lengths) == 0 or lengths.min() < 1:
-        raise SpecError(
-            "there is nothing to draw from: every trajectory needs at least one frame, and there must be one"
-        )
+        raise SpecError("nothing to draw from: give one trajectory or more, each with at least one frame")
     return lengths
