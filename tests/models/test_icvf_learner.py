@@ -62,7 +62,8 @@ class Numpy:
         forms = 1 if self.config.head == "scalar" else self.config.bins + 2 * MARGIN
         rank = self.config.form // forms
         left, right = (t * phi) @ self.weights["a"][e], (t * psi) @ self.weights["b"][e]
-        return np.array([left[k * rank : (k + 1) * rank] @ right[k * rank : (k + 1) * rank] for k in range(forms)]) / np.sqrt(rank)  # fmt: skip
+        parts = [slice(k * rank, (k + 1) * rank) for k in range(forms)]
+        return np.array([left[part] @ right[part] for part in parts]) / np.sqrt(rank)
 
     def value(self, e: int, s: np.ndarray, goal: np.ndarray, z: np.ndarray) -> float:
         out = self.outputs(e, s, goal, z)
@@ -108,7 +109,7 @@ def loss_by_hand(net: Numpy, batch: Batch, q: np.ndarray, weight: np.ndarray) ->
 
 @pytest.mark.parametrize(("head", "intents"), CASES)
 def test_loss_and_gradient_are_those_computed_by_hand(head, intents):
-    """The gradient by central differences of numpy's loss, at some weights of every layer; targets and weights fixed."""
+    """The gradient by central differences of numpy's loss, at some weights of every layer, targets held fixed."""
     learner, batch = make_learner(head, intents=intents), make_batch()
     q, weight = by_hand(learner, batch)
     assert set(weight) == {learner.config.expectile, 1 - learner.config.expectile}  # there are good and bad ones
@@ -163,10 +164,8 @@ def test_targets_are_returns_that_exist_whatever_the_target_network_says(head, s
     assert (q[:, batch.at_goal] == 0).all() and batch.at_goal.any()
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_the_clamp_has_something_to_do(head):
-    """Without it a scalar target would leave what is possible; a histogram is within a margin of it already."""
-    learner, batch = make_learner(head), make_batch()
+def test_the_clamp_has_something_to_do():
+    learner, batch = make_learner(), make_batch()
     with torch.no_grad():
         learner.target.a.mul_(200)
     q, _ = learner.look_ahead(batch, batch.intent, batch.at_intent)
@@ -178,8 +177,8 @@ def test_states_that_come_often_are_one_state(head, intents):
     """Every frame a row of its own gives the same loss and gradient as distinct states and indices."""
     learner, batch = make_learner(head, intents=intents), make_batch()
     indices = torch.cat([batch.s, batch.s_next, batch.goal, batch.intent])
-    apart = torch.arange(len(indices)).split(len(batch))
-    spread = Batch(batch.observations[indices], *apart, batch.at_goal, batch.at_intent)
+    s, s_next, goal, intent = torch.arange(len(indices)).split(len(batch))
+    spread = Batch(batch.observations[indices], s, s_next, goal, intent, batch.at_goal, batch.at_intent)
     losses = [learner.loss(b)[0] for b in (batch, spread)]
     assert torch.allclose(*losses, rtol=1e-5)
     grads = [torch.autograd.grad(loss, list(learner.net.parameters())) for loss in losses]
@@ -210,12 +209,11 @@ def test_the_target_drops_nothing_out_and_follows_buffers_too():
     learner.train()
     first, second = (learner.look_ahead(batch, batch.intent, batch.at_intent)[0] for _ in range(2))
     assert torch.equal(first, second) and learner.net.training
-    learner.net(learner.net.encode(batch.observations), batch.s, batch.goal, batch.intent)
-    net, target = learner.net.encoder.norm, learner.target.encoder.norm
-    assert not torch.equal(net.running_mean, target.running_mean)
+    learner.net.encode(batch.observations)
+    ours, theirs = dict(learner.net.named_buffers()), dict(learner.target.named_buffers())
+    assert not torch.equal(ours["encoder.norm.running_mean"], theirs["encoder.norm.running_mean"])
     learner.after_step()
-    assert torch.equal(net.running_mean, target.running_mean)
-    assert torch.equal(net.num_batches_tracked, target.num_batches_tracked)
+    assert len(ours) == 3 and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 @settings(max_examples=20)
@@ -284,7 +282,8 @@ def test_value_is_the_mean_over_heads_of_what_wanting_z_is_worth(head):
     v = np.array([[numpy.value(e, s, rows[-1], rows[-1]) for s in rows] for e in range(2)])
     assert mean.numpy() == pytest.approx(v.mean(0), abs=1e-4)
     assert spread.numpy() == pytest.approx(v.std(0, ddof=1), abs=1e-4)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(net.value(x, x[-1:].expand(7, -1)), (mean, spread), strict=True))  # fmt: skip
+    for a, b in zip(net.value(x, x[-1:].expand(7, -1)), (mean, spread), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
     assert (make_learner(head, heads=1).net.value(x, x)[1] == 0).all()
 
 

@@ -71,7 +71,7 @@ def test_the_same_seed_and_step_draw_the_same(lengths, seed, step):
 def test_another_step_or_seed_draws_others():
     lengths = np.array([1000] * 3)
     drawn = [draw_moves(lengths, 30, seed=seed, step=step).frames for seed, step in ((0, 0), (0, 1), (1, 0))]
-    assert not set(drawn[0]) & set(drawn[1]) == set(drawn[0]) and not np.array_equal(drawn[0], drawn[2])
+    assert set(drawn[0]) != set(drawn[1]) and set(drawn[0]) != set(drawn[2])
 
 
 @given(LENGTHS, SEEDS)
@@ -88,7 +88,7 @@ def test_frames_of_one_state_are_that_state(lengths, seed):
 
 @given(st.tuples(st.floats(0.05, 1), st.floats(0.05, 1), st.floats(0.05, 1)), st.floats(0, 1), SEEDS)
 def test_shares_are_those_of_the_mix(parts, shared, seed):
-    """In long trajectories the kinds can be told apart. 4 standard deviations of a share of 4000, and chance meetings."""
+    """In long trajectories kinds can be told apart. 5 standard deviations of a share of 4000, and chance meetings."""
     random, later, current = (part / sum(parts) for part in parts)
     mix = GoalMix(random, later, current, shared)
     lengths, count = np.full(500, 1000), 4000
@@ -97,9 +97,9 @@ def test_shares_are_those_of_the_mix(parts, shared, seed):
     own = trajectory_of(lengths)
     for drawn in (goal, intent):
         told = [own[drawn] != own[s], (own[drawn] == own[s]) & (drawn > s), drawn == s]
-        assert np.allclose([t.mean() for t in told], [random, later, current], atol=4 * 0.5 / count**0.5 + 0.005)
+        assert np.allclose([t.mean() for t in told], [random, later, current], atol=5 * 0.5 / count**0.5 + 0.005)
     same = shared + (1 - shared) * current**2  # two drawn apart meet at the current frame
-    assert (goal == intent).mean() == pytest.approx(same, abs=4 * 0.5 / count**0.5 + 0.005)
+    assert (goal == intent).mean() == pytest.approx(same, abs=5 * 0.5 / count**0.5 + 0.005)
 
 
 def test_all_later_frames_and_all_frames_are_as_likely():
