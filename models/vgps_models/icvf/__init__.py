@@ -1,0 +1,19 @@
+"""Intention-conditioned values (ICVF, arXiv 2304.04782): what video teaches without actions, rewards or goals."""
+
+from __future__ import annotations
+
+from vgps_models.icvf.learner import ICVF, Batch, ICVFConfig
+from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
+from vgps_models.icvf.sampling import GoalMix, Moves, draw_goals, draw_moves
+
+__all__ = [
+    "ICVF",
+    "Batch",
+    "GoalMix",
+    "ICVFConfig",
+    "Moves",
+    "MultilinearConfig",
+    "MultilinearValue",
+    "draw_goals",
+    "draw_moves",
+]
