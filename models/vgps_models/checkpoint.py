@@ -25,6 +25,8 @@ from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.files import write_whole
+from vgps_models.icvf.frames import FrameValues
+from vgps_models.icvf.network import MultilinearConfig
 from vgps_models.perception import views
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
@@ -195,6 +197,16 @@ def load_progress(name: str | Path, *, threads: int = 1) -> Learned:
         _perception(name, card, tensors), _module(name, net, tensors, "progress"),
         threshold=card.metrics.get("threshold", 0.5), name=find(name).stem,
     )  # fmt: skip
+
+
+def load_video(name: str | Path) -> FrameValues:
+    """The values of frames that `vgps train video` learned."""
+    card, tensors = read(name, "encoder")
+    if "icvf" not in card.architecture:
+        raise CheckpointError(name, "architecture", "has no values of frames; it was not made by `vgps train video`")
+    encoder = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
+    values = FrameValues(encoder.image, MultilinearConfig.from_json(card.architecture["icvf"]))  # type: ignore[arg-type]
+    return _module(name, values, tensors, "icvf").eval()
 
 
 def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:

@@ -53,12 +53,14 @@ def run(
     out: Path,
     fingerprint: str,
     save_every: int = 500,
+    save_minutes: float = math.inf,
     log_every: int = 50,
     stop_after: int | None = None,
 ) -> tuple[int, dict[str, float]]:
     """Train up to `steps`, from where an interrupted run with the same fingerprint stopped.
 
     out: path of the checkpoint to come; `<out>.resume.safetensors` and `<out>.log.jsonl` lie beside it.
+    save_every, save_minutes: steps, and minutes, after which at the latest the state is saved.
     stop_after: leave after this many steps of this call, as if interrupted; for tests and for time limits.
     Returns the step reached and the last logged numbers. The resume file stays until `finish`.
     Of several processes (see `parallel`) all must call it; the leader alone writes.
@@ -79,7 +81,7 @@ def run(
         TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[numbers]}"),
     )  # fmt: skip
     step = first
-    began = time.perf_counter()
+    began = saved = time.perf_counter()
     with Progress(*columns, console=console, refresh_per_second=2) as bar, log.open("a" if first else "w") as lines:
         task = bar.add_task(title, total=steps, completed=first, numbers="")
         try:
@@ -93,8 +95,10 @@ def run(
                     lines.write(json.dumps({"step": step, "seconds": round(seconds, 2)} | numbers) + "\n")
                     lines.flush()
                     bar.update(task, completed=step + 1, numbers="  ".join(f"{k} {v:.3g}" for k, v in numbers.items()))
-                if leads and (step + 1) % save_every == 0 and step + 1 < last:
+                due = (step + 1) % save_every == 0 or time.perf_counter() - saved > 60 * save_minutes
+                if leads and due and step + 1 < last:
                     save_state(trainable, resume, fingerprint, step + 1)
+                    saved = time.perf_counter()
         except KeyboardInterrupt:
             # The step under way may be half applied: what was saved last is what counts.
             console.print(f"{title}: interrupted; run the same command again to resume from {resume.name}")

@@ -55,6 +55,12 @@ def processes() -> int:
     return 1 if state is None else state.num_processes
 
 
+def place() -> tuple[int, int]:
+    """Which of how many processes this is."""
+    state = _state()
+    return (0, 1) if state is None else (state.process_index, state.num_processes)
+
+
 def leads() -> bool:
     """Whether this process writes files and logs."""
     state = _state()

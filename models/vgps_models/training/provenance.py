@@ -42,9 +42,10 @@ def plain(settings: Any) -> Any:
     return settings.name if isinstance(settings, Path) else settings
 
 
-def fingerprint(
-    config: Any, *more: str, without: tuple[str, ...] = ("out", "cache", "data", "threads", "save_every")
-) -> str:
+WITHOUT = ("out", "cache", "data", "threads", "save_every")  # settings that do not change the weights
+
+
+def fingerprint(config: Any, *more: str, without: tuple[str, ...] = WITHOUT) -> str:
     """Hash of a frozen config and of what it is applied to; equal hashes train equal weights."""
     settings = {k: v for k, v in asdict(config).items() if k not in without}
     text = json.dumps([settings, *more], sort_keys=True, default=str)

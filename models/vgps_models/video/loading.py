@@ -39,7 +39,7 @@ class Loader:
 
     workers: processes that decode; 0 makes every batch when it is asked for. ahead: batches that each may have ready,
     which bounds the memory. budget_mb: if all frames fit into it as uint8, they are kept once they were decoded, and
-    no processes are needed. videos: only these; all if None.
+    no processes are needed. videos: only these; all if None. share: as of the `Sampler`.
     """
 
     def __init__(
@@ -52,11 +52,12 @@ class Loader:
         ahead: int = 2,
         budget_mb: float = 0.0,
         videos: Ints | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if start < 0 or workers < 0 or ahead < 1:
             raise SpecError(f"start {start}, workers {workers}, ahead {ahead}; expected at least 0, 0 and 1")
         self.step = start
-        sampler = Sampler(shards.bounds, settings, videos)
+        sampler = Sampler(shards.bounds, settings, videos, share)
         self.cached = Cache.bytes_of(shards) <= budget_mb * 2**20
         frames: Frames = Cache(shards) if self.cached else shards
         self._maker: Maker
@@ -67,7 +68,7 @@ class Loader:
         else:
             from vgps_models.video.loading_processes import Processes
 
-            self._maker = Processes(shards.roots, settings, videos, start, workers, ahead, 4 * settings.batch)
+            self._maker = Processes(shards.roots, settings, videos, share, start, workers, ahead)
 
     def __iter__(self) -> Iterator[Transitions]:
         """Endless."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from vgps_models.errors import DataError, VgpsError
 from vgps_models.spaces import Image
-from vgps_models.video.sampling import Ints, Sampler, Sampling, Transitions
+from vgps_models.video.sampling import ROLES, Ints, Sampler, Sampling, Transitions
 from vgps_models.video.shards import VideoShards
 
 Roots = tuple[Path, ...]
@@ -30,17 +30,24 @@ class Processes:
     """
 
     def __init__(
-        self, roots: Roots, settings: Sampling, videos: Ints | None, start: int, workers: int, ahead: int, most: int
+        self,
+        roots: Roots,
+        settings: Sampling,
+        videos: Ints | None,
+        share: tuple[int, int],
+        start: int,
+        workers: int,
+        ahead: int,
     ) -> None:
         context = get_context("spawn")
         size = VideoShards(*roots).form.size
         self._next, self._asked, self._ahead = start, start, ahead
-        self._shape = (ahead, most, size, size, 3)
+        self._shape = (ahead, len(ROLES) * settings.batch, size, size, 3)
         self._memory, self._workers, self._connections = list[Image](), list[Any](), list[Connection]()
         for number in range(workers):
             shared = context.RawArray("B", int(np.prod(self._shape)))
             ours, theirs = context.Pipe()
-            arguments = (theirs, shared, self._shape, roots, settings, videos)
+            arguments = (theirs, shared, self._shape, roots, settings, videos, share)
             worker = context.Process(target=_work, args=arguments, daemon=True, name=f"video loader {number}")
             worker.start()
             theirs.close()
@@ -99,7 +106,13 @@ class Processes:
 
 
 def _work(
-    connection: Connection, shared: Any, shape: tuple[int, ...], roots: Roots, settings: Sampling, videos: Ints | None
+    connection: Connection,
+    shared: Any,
+    shape: tuple[int, ...],
+    roots: Roots,
+    settings: Sampling,
+    videos: Ints | None,
+    share: tuple[int, int],
 ) -> None:
     """Make the steps that are asked for, until the other side hangs up."""
     from vgps_models.video.loading import make_batch
@@ -108,7 +121,7 @@ def _work(
     memory = np.frombuffer(shared, np.uint8).reshape(shape)
     try:
         shards = VideoShards(*roots)
-        sampler = Sampler(shards.bounds, settings, videos)
+        sampler = Sampler(shards.bounds, settings, videos, share)
         while True:
             step, slot = connection.recv()
             try:

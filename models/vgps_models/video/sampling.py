@@ -59,6 +59,11 @@ class Draw:
     step: int
     index: Ints
 
+    def part(self, number: int, parts: int) -> Draw:
+        """One of `parts` equal parts."""
+        size = self.index.shape[1]
+        return Draw(self.step, self.index[:, number * size // parts : (number + 1) * size // parts])
+
     def distinct(self) -> tuple[Ints, Ints]:
         """Every number once, (U,) rising, and where each of `index` stands among them, (4, B)."""
         each, again = np.unique(self.index, return_inverse=True)
@@ -72,9 +77,15 @@ class Sampler:
     Raises DataError when no video has two frames.
     """
 
-    def __init__(self, bounds: Ints, settings: Sampling, videos: Sequence[int] | Ints | None = None) -> None:
+    def __init__(
+        self,
+        bounds: Ints,
+        settings: Sampling,
+        videos: Sequence[int] | Ints | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         chosen = np.arange(len(bounds) - 1) if videos is None else np.unique(np.asarray(videos, np.int64))
-        self.settings = settings
+        self.settings, self._share = settings, share
         self._first, self._last = bounds[:-1][chosen], bounds[1:][chosen] - 1
         long = self._last > self._first
         self._first, self._last = self._first[long], self._last[long]
@@ -97,7 +108,7 @@ class Sampler:
         last = self._last[video]
         intent, other = self._goals(s, last, random), self._goals(s, last, random)
         outcome = np.where(random.random(size) < self.settings.same, intent, other)
-        return Draw(step, np.stack([s, s + 1, outcome, intent]))
+        return Draw(step, np.stack([s, s + 1, outcome, intent])).part(*self._share)
 
     def _goals(self, s: Ints, last: Ints, random: np.random.Generator) -> Ints:
         """One goal for every s, whose video ends with the frame `last`. All kinds are drawn, so that streams agree."""
@@ -152,6 +163,14 @@ class Transitions:
 
     def unique(self) -> Unique:
         return Unique(self.frames, *self.row)
+
+    def part(self, number: int, parts: int) -> Transitions:
+        """One of `parts` equal parts, with the frames of its own transitions alone."""
+        mine = slice(number * len(self) // parts, (number + 1) * len(self) // parts)
+        kept, row = np.unique(self.row[:, mine], return_inverse=True)
+        return Transitions(
+            self.step, self.video[:, mine], self.time[:, mine], self.frames[kept], row.reshape(len(ROLES), -1)
+        )
 
     @property
     def at_goal(self) -> Bools:
