@@ -20,6 +20,7 @@ def film(
     *,
     size: tuple[int, int] = (48, 64),
     codec: str = "libx264",
+    movflags: str = "",
 ) -> Path:
     """One grey picture a time [ms], its upper left corner white; with B-frames and few key frames where there are such.
 
@@ -27,7 +28,7 @@ def film(
     """
     shades = shades or [20 + 180 * i // max(1, len(at_ms) - 1) for i in range(len(at_ms))]
     options = {"bf": "2", "g": "60", "crf": "10"} if codec == "libx264" else {"crf": "10", "b": "2M"}
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
         stream = container.add_stream(codec, rate=30, options=options)
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
@@ -66,9 +67,10 @@ def sound(path: Path) -> Path:
 
 
 def without_frames(path: Path) -> Path:
-    """A film whose headers are whole and whose samples are none (Matroska, which keeps them apart)."""
-    whole = steady(path, 1.0).read_bytes()
-    path.write_bytes(whole[: whole.index(b"\x1f\x43\xb6\x75")])  # where the first cluster of samples begins
+    """A film whose header is whole and whose samples are none, as of a recorder that died at once."""
+    film(path, (0, 33, 66), movflags="empty_moov+frag_keyframe")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"moof") - 4])  # where the first fragment begins
     return path
 
 
