@@ -24,6 +24,7 @@ from vgps_models.video.shards import VideoShards
 from vgps_models.video.writing import ShardWriter
 
 Consumer = Callable[[Transitions], Any]
+STEPS = 48  # frames of a made-up video
 CONSUMERS = ("none", "encoder")
 
 
@@ -116,8 +117,8 @@ def made_up(root: Path, codec: str, config: VideoBench) -> Path:
     for number, videos in enumerate(np.array_split(np.arange(config.videos), 4)):
         writer = ShardWriter(root, number, form)
         for video in videos.tolist():
-            wide = _smooth(random, 2 * config.size)
-            for step in range(50):
+            wide = _smooth(random, config.size + STEPS)
+            for step in range(STEPS):
                 moved = wide[step : step + config.size, step // 2 : step // 2 + config.size]
                 writer.write(form.encode(np.ascontiguousarray(moved)))
             writer.end_video(
