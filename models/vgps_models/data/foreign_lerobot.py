@@ -1,4 +1,4 @@
-"""Data sets of LeRobot v3 that somebody else recorded, taken as they are: Parquet tables, many episodes a video file."""
+"""LeRobot v3 data sets that somebody else recorded, taken as they are: Parquet tables, many episodes a video file."""
 
 from __future__ import annotations
 

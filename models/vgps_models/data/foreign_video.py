@@ -96,7 +96,7 @@ class ForeignVideo:
 
 
 def play(path: Path, begin: float = 0.0, end: float = math.inf) -> Iterator[tuple[float, Any]]:
-    """(seconds since `begin`, frame of PyAV) in the order of showing, up to but not at `end`; decoded as they are taken.
+    """(seconds since `begin`, frame of PyAV) in the order of showing, up to but not at `end`; decoded when taken.
 
     begin, end: times in the file [s], its first frame at 0. Frames stay as they were filmed: `upright` turns them.
     Raises DataError naming the file: at once when it cannot be opened, later where it breaks.

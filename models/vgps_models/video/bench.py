@@ -24,6 +24,7 @@ from vgps_models.video.shards import VideoShards
 from vgps_models.video.writing import ShardWriter
 
 Consumer = Callable[[Transitions], Any]
+STEPS = 48  # frames of a made-up video
 CONSUMERS = ("none", "encoder")
 
 
@@ -35,7 +36,7 @@ class VideoBench:
     size: int = 96  # of made-up frames [px]
     videos: int = 200  # made-up videos
     batch: int = 64  # transitions
-    steps: int = 60  # of each measurement
+    steps: int = 60  # batches of each measurement; a consumer learns from a quarter as many
     workers: tuple[int, ...] = (0, 1, 2)  # processes of the loader
     budget_mb: float = 4096.0  # for frames kept in memory
     random_from: str = "data"  # data | batch: where random goals come from
@@ -76,8 +77,13 @@ def compare(loader: Loader, consumer: Consumer, steps: int) -> dict[str, float]:
     batch = loader.next()
     still = replace(batch, frames=np.random.default_rng(0).integers(0, 256, batch.frames.shape).astype(np.uint8))
     consumer(still)
-    alone = _seconds(lambda: consumer(still), steps)
-    fed = _seconds(lambda: consumer(loader.next()), steps)
+    half = -(-steps // 2)
+    alone = _seconds(
+        lambda: consumer(still), half
+    )  # before and after, because machines are not equally busy throughout
+    fed = _seconds(lambda: consumer(loader.next()), 2 * half)
+    alone += _seconds(lambda: consumer(still), half)
+    steps = 2 * half
     return {
         "consumer_alone_steps_per_s": round(steps / alone, 2),
         "consumer_fed_steps_per_s": round(steps / fed, 2),
@@ -111,8 +117,8 @@ def made_up(root: Path, codec: str, config: VideoBench) -> Path:
     for number, videos in enumerate(np.array_split(np.arange(config.videos), 4)):
         writer = ShardWriter(root, number, form)
         for video in videos.tolist():
-            wide = _smooth(random, 2 * config.size)
-            for step in range(50):
+            wide = _smooth(random, config.size + STEPS)
+            for step in range(STEPS):
                 moved = wide[step : step + config.size, step // 2 : step // 2 + config.size]
                 writer.write(form.encode(np.ascontiguousarray(moved)))
             writer.end_video(
@@ -134,8 +140,8 @@ def _measure(
     shards: VideoShards, settings: Sampling, steps: int, consumer: Consumer | None, title: str, **arguments: Any
 ) -> dict[str, Any]:
     with Loader(shards, settings, **arguments) as loader:
-        warm = max(4, len(shards) // (2 * settings.batch)) if loader.cached else 4
-        for _ in track(range(min(warm, 400)), f"{title}: filling", console=Console(stderr=True), transient=True):
+        warm = len(shards) // settings.batch if loader.cached else 4
+        for _ in track(range(min(warm, 300)), f"{title}: filling", console=Console(stderr=True), transient=True):
             loader.next()
         frames, cpu, began = 0, time.process_time(), time.perf_counter()
         for _ in track(range(steps), title, console=Console(stderr=True), transient=True):
@@ -147,7 +153,10 @@ def _measure(
             "frames_a_batch": round(frames / steps, 1),
             "own_cpu_s_per_batch": round((time.process_time() - cpu) / steps, 4),
         }
-        return numbers | (compare(loader, consumer, steps) if consumer else {})
+        if consumer:
+            numbers |= compare(loader, consumer, max(4, steps // 4))
+            numbers["loader_to_consumer"] = round(numbers["batches_per_s"] / numbers["consumer_alone_steps_per_s"], 2)
+        return numbers
 
 
 def _seconds(call: Callable[[], Any], times: int) -> float:

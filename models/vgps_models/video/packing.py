@@ -13,7 +13,7 @@ from typing import Any
 from vgps_models.errors import DataError
 from vgps_models.files import write_whole
 from vgps_models.video.form import FORMAT, Form
-from vgps_models.video.reading import read_shard
+from vgps_models.video.reading import BEGINS, read_shard
 from vgps_models.video.sources import Recording, SourceOptions, open_sources
 from vgps_models.video.workers import in_workers
 from vgps_models.video.writing import ShardBusyError, shard_path
@@ -96,9 +96,14 @@ def make_plan(root: Path, form: Form, names: Sequence[str]) -> list[list[str]]:
 
 def _in_turn(config: PackConfig, jobs: Sequence[tuple[int, list[Recording]]], hear: Hear) -> int:
     busy = 0
+
+    def heard(name: str, what: str) -> None:
+        if what != BEGINS:
+            hear(name, what)
+
     for number, recordings in jobs:
         try:
-            read_shard(config.out, number, recordings, config.form, hear)
+            read_shard(config.out, number, recordings, config.form, heard)
         except ShardBusyError:
             busy += 1
     return busy

@@ -92,9 +92,9 @@ class VideoShards:
         for at in np.argsort(index, kind="stable").tolist():  # in the order of the disk
             number = int(shard[at])
             content, offsets = self._content(number)
-            frame = int(index[at] - self._starts[number])
+            frame, form = int(index[at] - self._starts[number]), self._shards[number][1].form
             try:
-                self.form.decode(memoryview(content)[int(offsets[frame]) : int(offsets[frame + 1])], out[at])
+                form.decode(memoryview(content)[int(offsets[frame]) : int(offsets[frame + 1])], out[at])
             except (OSError, ValueError, SyntaxError) as error:
                 raise DataError(self._damaged(int(index[at]), error)) from None
         return out

@@ -98,7 +98,8 @@ def _pack(command: PackCommand) -> int:
         console.print(f"source: {problem}", markup=False, highlight=False)
     if packed.busy:
         console.print(f"{packed.busy} shards are being written by another command")
-    console.print(f"{command.out}: {heard[DONE]} recordings packed, {heard[THERE]} were there already", highlight=False)
+    read = heard.total() - heard[THERE]
+    console.print(f"{command.out}: {read} recordings read, {heard[THERE]} were there already", highlight=False)
     found = info(command.out)
     _write(command.json, found.to_json() | {"source_problems": list(packed.problems)})
     return _tell(console, command.out, found)

@@ -1,0 +1,133 @@
+"""Goals are drawn as published, never across a border between videos for what is called later, and repeatably."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vgps_models.errors import DataError, SpecError, UnknownNameError
+from vgps_models.video.sampling import LATER, RANDOM_FROM, Sampler, Sampling, Transitions, split_videos
+
+LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=12).filter(lambda lengths: max(lengths) > 1)
+
+
+def bounds_of(lengths: list[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def video_of(bounds: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.searchsorted(bounds, index, side="right") - 1
+
+
+@given(
+    lengths=LENGTHS,
+    step=st.integers(0, 2**40),
+    seed=st.integers(0, 2**31),
+    later_by=st.sampled_from(LATER),
+    random_from=st.sampled_from(RANDOM_FROM),
+    batch=st.integers(1, 40),
+)
+def test_steps_and_later_goals_stay_within_their_video(
+    lengths: list[int], step: int, seed: int, later_by: str, random_from: str, batch: int
+) -> None:
+    bounds = bounds_of(lengths)
+    settings = Sampling(batch, seed, 0.0, 0.8, 0.2, later_by=later_by, random_from=random_from)
+    s, following, outcome, intent = Sampler(bounds, settings).draw(step).index
+    assert s.shape == (batch,) and (following == s + 1).all()
+    for row in (following, outcome, intent):
+        assert (video_of(bounds, row) == video_of(bounds, s)).all()
+    assert (outcome >= s).all() and (intent >= s).all()
+
+
+@given(lengths=LENGTHS, step=st.integers(0, 2**40), seed=st.integers(0, 2**31), data=st.data())
+def test_only_the_chosen_videos_are_seen_and_a_step_is_a_function_of_its_number(
+    lengths: list[int], step: int, seed: int, data: st.DataObject
+) -> None:
+    bounds = bounds_of(lengths)
+    long = [v for v, n in enumerate(lengths) if n > 1]
+    videos = data.draw(st.lists(st.sampled_from(long), min_size=1, unique=True))
+    sampler = Sampler(bounds, Sampling(batch=32, seed=seed), videos)
+    drawn = sampler.draw(step)
+    assert set(video_of(bounds, drawn.index).ravel().tolist()) <= set(videos)
+    sampler.draw(step + 1)
+    again = Sampler(bounds, Sampling(batch=32, seed=seed), videos).draw(step)
+    assert (again.index == drawn.index).all() and drawn.index.min() >= 0 and drawn.index.max() < bounds[-1]
+    each, row = drawn.distinct()
+    assert (each[row] == drawn.index).all() and (np.diff(each) > 0).all()
+
+
+def many(settings: Sampling, bounds: np.ndarray, steps: int = 60) -> np.ndarray:
+    sampler = Sampler(bounds, settings)
+    return np.concatenate([sampler.draw(step).index for step in range(steps)], axis=1)
+
+
+def test_the_mixture_is_the_published_one() -> None:
+    bounds = bounds_of([40] * 250)  # a random frame is of the same video once in 250 times
+    s, _, outcome, intent = many(Sampling(batch=1000), bounds)
+    own = video_of(bounds, s)
+    spread = 4 * np.sqrt(0.25 / s.size)
+    assert abs((intent == s).mean() - 0.2) < spread
+    assert abs((video_of(bounds, intent) != own).mean() - 0.3) < spread + 0.002
+    assert abs(((video_of(bounds, intent) == own) & (intent > s)).mean() - 0.5) < spread + 0.002
+    # Half of the outcomes are the intent; of the others a fifth is s twice, the rest is equal by chance.
+    assert abs((outcome == intent).mean() - (0.5 + 0.5 * (0.2**2))) < spread + 0.01
+    assert abs((outcome == s).mean() - 0.2) < spread
+    assert len(np.unique(s)) > 0.95 * (40 - 1) * 250  # every step, and each about equally often
+    assert abs(np.bincount(own, minlength=250) / s.size - 1 / 250).max() < 5 * np.sqrt(1 / 250 / s.size)
+
+
+def test_later_is_uniform_over_the_rest_or_falls_as_gamma_does() -> None:
+    bounds = bounds_of([21] * 50)
+    s, _, _, intent = many(Sampling(1000, 0, 0.0, 1.0, 0.0), bounds)
+    first = s % 21 == 0
+    counts = np.bincount(intent[first] - s[first], minlength=21)
+    assert counts[0] == 0 and abs(counts[1:] / first.sum() - 1 / 20).max() < 5 * np.sqrt(1 / 20 / first.sum())
+    settings = Sampling(1000, 0, 0.0, 1.0, 0.0, later_by="geometric", gamma=0.8)
+    s, _, _, intent = many(settings, bounds)
+    first = s % 21 == 0
+    counts = np.bincount(intent[first] - s[first], minlength=21) / first.sum()
+    want = 0.2 * 0.8 ** np.arange(20)
+    want[-1] = 0.8**19  # all that lies past the end
+    assert abs(counts[1:] - want).max() < 5 * np.sqrt(0.2 * 0.8 / first.sum())
+
+
+def test_random_goals_of_the_batch_need_no_frames_of_their_own() -> None:
+    bounds = bounds_of([30] * 100)
+    own = Sampler(bounds, Sampling(200, 0, 1.0, 0.0, 0.0, random_from="batch")).draw(5).index
+    assert set(own[3].tolist()) <= set(own[0].tolist()) and len(set(own[3].tolist())) > 50
+    anywhere = Sampler(bounds, Sampling(200, 0, 1.0, 0.0, 0.0)).draw(5)
+    assert len(np.unique(own)) < len(anywhere.distinct()[0]) - 100
+
+
+def test_transitions_tell_goals_and_give_frames_by_role() -> None:
+    row = np.array([[0, 1], [1, 2], [0, 3], [2, 1]])
+    frames = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    batch = Transitions(
+        7, np.array([[0, 0], [0, 0], [0, 1], [0, 0]]), np.array([[5, 6], [6, 7], [5, 6], [7, 6]]), frames, row
+    )
+    assert batch.at_goal.tolist() == [True, False] and batch.at_intent.tolist() == [False, True]
+    assert batch.goal_mask.tolist() == [0, 1] and batch.intent_mask.tolist() == [1, 0] and len(batch) == 2
+    unique = batch.unique()
+    for role in ("s", "following", "outcome", "intent"):
+        assert (unique.frames[getattr(unique, role)] == batch.images(role)).all()
+    assert batch.images("outcome")[:, 0, 0, 0].tolist() == [0, 3]
+    with pytest.raises(UnknownNameError, match="outcome"):
+        batch.images("goal")
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    for wrong in ({"random": 0.5}, {"same": 1.5}, {"batch": 0}, {"gamma": 1.0}, {"random": -0.3, "later": 1.1}):
+        with pytest.raises(SpecError):
+            Sampling(**wrong)
+    with pytest.raises(UnknownNameError, match="geometric"):
+        Sampling(later_by="linear")
+    with pytest.raises(DataError, match="two frames"):
+        Sampler(bounds_of([1, 1, 5]), Sampling(), [0, 1])
+
+
+@given(count=st.integers(2, 200), fraction=st.floats(0.01, 0.99), seed=st.integers(0, 99))
+def test_a_split_leaves_nothing_out_and_nothing_twice(count: int, fraction: float, seed: int) -> None:
+    train, held = split_videos(count, fraction, seed)
+    assert sorted([*train.tolist(), *held.tolist()]) == list(range(count)) and len(train) and len(held)
