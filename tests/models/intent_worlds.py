@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vgps_models.icvf import ICVF, Batch, GoalMix, ICVFConfig, MultilinearConfig, draw_moves
+from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig
+from vgps_models.video.sampling import Sampler, Sampling
 
 GAMMA = 0.8
 NEVER = -1 / (1 - GAMMA)
@@ -56,12 +57,11 @@ def all_rows(trajectories: Trajectories, *, wanted: bool = False) -> np.ndarray:
     return np.array([(*move, *pair) for move in moves for pair in pairs])
 
 
-def drawn_rows(trajectories: Trajectories, count: int, *, step: int = 0, mix: GoalMix | None = None) -> np.ndarray:
-    """Rows (count, 4) as the sampler draws them."""
-    lengths, states = np.array([len(t) for t in trajectories]), np.concatenate([np.array(t) for t in trajectories])
-    moves = draw_moves(lengths, count, seed=1, step=step, mix=mix, states=states)
-    shown = states[moves.frames]
-    return np.stack([shown[moves.s], shown[moves.s_next], shown[moves.goal], shown[moves.intent]], axis=1)
+def drawn_rows(trajectories: Trajectories, count: int, *, step: int = 0, same: float = 0.5) -> np.ndarray:
+    """Rows (count, 4) as the sampler draws them. same: how often s+ is z."""
+    states = np.concatenate([np.array(t) for t in trajectories])
+    bounds = np.cumsum([0, *(len(t) for t in trajectories)])
+    return states[Sampler(bounds, Sampling(batch=count, seed=1, same=same)).draw(step).index].T
 
 
 def fixed_point(rows: np.ndarray, states: int, tau: float) -> np.ndarray:

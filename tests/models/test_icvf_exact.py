@@ -24,7 +24,6 @@ from intent_worlds import (
 )
 
 from vgps_models.critics.heads import HEADS
-from vgps_models.icvf import GoalMix
 
 TOLERANCE = 0.08
 S = 6  # states of the chains
@@ -59,11 +58,11 @@ def test_walkers_of_two_minds_teach_the_best_way_to_every_intent(head):
 @pytest.mark.parametrize("head", HEADS)
 def test_shortest_paths_of_a_grid_drawn_by_the_mix_teach_the_way_to_every_cell(head):
     """Goals that lie ahead favour the moves that lead there, so little of the others is left in: .06 at tau = .95."""
-    trajectories, cells, mix, best = paths(3), 9, GoalMix(shared=1.0), worth(steps_between(3, 3))
-    known = wanted(fixed_point(drawn_rows(trajectories, 200_000, step=10**6, mix=mix), cells, 0.95))
+    trajectories, cells, best = paths(3), 9, worth(steps_between(3, 3))
+    known = wanted(fixed_point(drawn_rows(trajectories, 200_000, step=10**6, same=1.0), cells, 0.95))
     assert error(known, best) < 0.07
     learner = make_learner(cells, head, expectile=0.95)
-    v = wanted(learn(learner, lambda step: as_batch(drawn_rows(trajectories, 256, step=step, mix=mix), cells), 600))
+    v = wanted(learn(learner, lambda step: as_batch(drawn_rows(trajectories, 256, step=step, same=1.0), cells), 600))
     assert error(v, known) < TOLERANCE + 0.04 and error(v, best) < TOLERANCE + 0.07  # .04: what a batch holds is chance
 
 

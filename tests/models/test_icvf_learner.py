@@ -15,9 +15,10 @@ from torch import nn
 
 from vgps_models.critics.heads import HEADS, MARGIN
 from vgps_models.errors import SpecError, UnknownNameError
-from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig, draw_moves
+from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig
 from vgps_models.icvf.network import MultilinearValue
 from vgps_models.training import loop
+from vgps_models.video.sampling import Sampler, Sampling
 
 D, GAMMA, NEVER, BINS = 5, 0.9, -10.0, 10
 CASES = [(head, intents) for head in HEADS for intents in (True, False)]
@@ -38,8 +39,8 @@ def make_learner(head: str = "scalar", *, seed: int = 0, encoder: nn.Module | No
 
 
 def make_batch(size: int = 24, seed: int = 0) -> Batch:
-    moves = draw_moves(np.array([4, 5, 3]), size, seed=seed, step=0)
-    return Batch.of(torch.randn(len(moves.frames), D, generator=torch.Generator().manual_seed(seed)), moves)
+    each, rows = Sampler(np.array([0, 4, 9, 12]), Sampling(batch=size, seed=seed)).draw(0).distinct()
+    return Batch.of(torch.randn(len(each), D, generator=torch.Generator().manual_seed(seed)), rows)
 
 
 class Numpy:
@@ -85,9 +86,9 @@ def centres() -> np.ndarray:
 
 
 def by_hand(learner: ICVF, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Targets (E, B) and weights (B,), a row at a time."""
+    """Targets (E, B) and advantages (B,), a row at a time."""
     target, x = Numpy(learner.target), batch.observations.double().numpy()
-    q, weight = np.zeros((2, len(batch))), np.zeros(len(batch))
+    q, advantage = np.zeros((2, len(batch))), np.zeros(len(batch))
     rows = zip(batch.s.tolist(), batch.s_next.tolist(), batch.goal.tolist(), batch.intent.tolist(), strict=True)
     for b, (s, t, g, z) in enumerate(rows):
         z = z if learner.net.config.intents else g
@@ -95,8 +96,8 @@ def by_hand(learner: ICVF, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
             q[e, b] = 0 if s == g else np.clip(-1 + GAMMA * target.value(e, x[t], x[g], x[z]), NEVER, 0)
         ahead = 0 if s == z else -1 + GAMMA * min(target.value(e, x[t], x[z], x[z]) for e in range(2))
         here = sum(target.value(e, x[s], x[z], x[z]) for e in range(2)) / 2
-        weight[b] = 1 - learner.config.expectile if ahead - here < 0 else learner.config.expectile
-    return q, weight
+        advantage[b] = ahead - here
+    return q, advantage
 
 
 def loss_by_hand(net: Numpy, batch: Batch, q: np.ndarray, weight: np.ndarray) -> float:
@@ -111,9 +112,12 @@ def loss_by_hand(net: Numpy, batch: Batch, q: np.ndarray, weight: np.ndarray) ->
 def test_loss_and_gradient_are_those_computed_by_hand(head, intents):
     """The gradient by central differences of numpy's loss, at some weights of every layer, targets held fixed."""
     learner, batch = make_learner(head, intents=intents), make_batch()
-    q, weight = by_hand(learner, batch)
-    assert set(weight) == {learner.config.expectile, 1 - learner.config.expectile}  # there are good and bad ones
-    assert (q == 0).any() and (q < -1).any()
+    q, advantage = by_hand(learner, batch)
+    assert (q == 0).any() and (q < -1).any() and (advantage < 0).any() and (advantage > 0).any()
+    if intents:
+        for mine, theirs in zip(learner.look_ahead(batch), (q, advantage), strict=True):
+            assert mine.numpy() == pytest.approx(theirs, abs=1e-4)
+    weight = np.where(advantage < 0, 0.1, 0.9)  # tau is .9
     loss, numbers = learner.loss(batch)
     net = Numpy(learner.net)
     assert loss.item() == pytest.approx(loss_by_hand(net, batch, q, weight), rel=1e-5)
@@ -136,19 +140,19 @@ def test_loss_and_gradient_are_those_computed_by_hand(head, intents):
 @pytest.mark.parametrize("head", HEADS)
 def test_targets_and_weights_see_the_target_network_alone(head):
     learner, batch = make_learner(head), make_batch()
-    before = learner.look_ahead(batch, batch.intent, batch.at_intent)
+    before = learner.look_ahead(batch)
     assert all(not part.requires_grad and part.grad_fn is None for part in before)
     learner.loss(batch)[0].backward()
     assert all(parameter.grad is None for parameter in learner.target.parameters())
     with torch.no_grad():
         for parameter in learner.net.parameters():
             parameter.add_(torch.randn_like(parameter))
-    after = learner.look_ahead(batch, batch.intent, batch.at_intent)
+    after = learner.look_ahead(batch)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     with torch.no_grad():
         for parameter in learner.target.parameters():
             parameter.add_(torch.randn_like(parameter))
-    moved = learner.look_ahead(batch, batch.intent, batch.at_intent)
+    moved = learner.look_ahead(batch)
     assert not any(torch.allclose(a, b) for a, b in zip(before, moved, strict=True))
 
 
@@ -159,7 +163,7 @@ def test_targets_are_returns_that_exist_whatever_the_target_network_says(head, s
     learner, batch = make_learner(head), make_batch(seed=seed)
     with torch.no_grad():
         learner.target.a.mul_(size)
-    q, advantage = learner.look_ahead(batch, batch.intent, batch.at_intent)
+    q, advantage = learner.look_ahead(batch)
     assert ((q >= NEVER) & (q <= 0)).all() and torch.isfinite(advantage).all()
     assert (q[:, batch.at_goal] == 0).all() and batch.at_goal.any()
 
@@ -168,7 +172,7 @@ def test_the_clamp_has_something_to_do():
     learner, batch = make_learner(), make_batch()
     with torch.no_grad():
         learner.target.a.mul_(200)
-    q, _ = learner.look_ahead(batch, batch.intent, batch.at_intent)
+    q, _ = learner.look_ahead(batch)
     assert (q == NEVER).any()
 
 
@@ -207,7 +211,7 @@ def test_each_encoder_runs_once_on_the_distinct_states():
 def test_the_target_drops_nothing_out_and_follows_buffers_too():
     learner, batch = make_learner(encoder=Counting(), polyak=0.25), make_batch()
     learner.train()
-    first, second = (learner.look_ahead(batch, batch.intent, batch.at_intent)[0] for _ in range(2))
+    first, second = (learner.look_ahead(batch)[0] for _ in range(2))
     assert torch.equal(first, second) and learner.net.training
     learner.net.encode(batch.observations)
     ours, theirs = dict(learner.net.named_buffers()), dict(learner.target.named_buffers())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vgps_models.errors import DataError, SpecError, UnknownNameError
-from vgps_models.video.sampling import LATER, RANDOM_FROM, Sampler, Sampling, Transitions, split_videos
+from vgps_models.video.sampling import GOALS_FROM, LATER, Sampler, Sampling, Transitions, split_videos
 
 LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=12).filter(lambda lengths: max(lengths) > 1)
 
@@ -26,16 +26,28 @@ def video_of(bounds: np.ndarray, index: np.ndarray) -> np.ndarray:
     step=st.integers(0, 2**40),
     seed=st.integers(0, 2**31),
     later_by=st.sampled_from(LATER),
-    random_from=st.sampled_from(RANDOM_FROM),
-    batch=st.integers(1, 40),
+    goals_from=st.sampled_from(GOALS_FROM),
+    groups=st.integers(1, 10),
+    per_video=st.integers(1, 5),
+    goals=st.integers(1, 4),
+    stays=st.booleans(),
 )
 def test_steps_and_later_goals_stay_within_their_video(
-    lengths: list[int], step: int, seed: int, later_by: str, random_from: str, batch: int
-) -> None:
+    lengths: list[int], step: int, seed: int, later_by: str, goals_from: str, groups: int, per_video: int, goals: int,
+    stays: bool,
+) -> None:  # fmt: skip
     bounds = bounds_of(lengths)
-    settings = Sampling(batch, seed, 0.0, 0.8, 0.2, later_by=later_by, random_from=random_from)
+    settings = Sampling(
+        groups * per_video, seed, 0.0, 0.8, 0.2, later_by=later_by, goals_from=goals_from, per_video=per_video,
+        goals=goals, stays=stays,
+    )  # fmt: skip
     s, following, outcome, intent = Sampler(bounds, settings).draw(step).index
-    assert s.shape == (batch,) and (following == s + 1).all()
+    last = bounds[video_of(bounds, s) + 1] - 1
+    assert s.shape == (groups * per_video * goals,) and (following == np.minimum(s + 1, last)).all()
+    assert stays or (s < last).all()
+    pairs = s.reshape(-1, goals)
+    assert (pairs == pairs[:, :1]).all()
+    assert (np.ptp(video_of(bounds, s).reshape(groups, -1), axis=1) == 0).all()
     for row in (following, outcome, intent):
         assert (video_of(bounds, row) == video_of(bounds, s)).all()
     assert (outcome >= s).all() and (intent >= s).all()
@@ -65,7 +77,7 @@ def many(settings: Sampling, bounds: np.ndarray, steps: int = 60) -> np.ndarray:
 
 def test_the_mixture_is_the_published_one() -> None:
     bounds = bounds_of([40] * 250)  # a random frame is of the same video once in 250 times
-    s, _, outcome, intent = many(Sampling(batch=1000), bounds)
+    s, _, outcome, intent = many(Sampling(batch=1000, stays=False), bounds)
     own = video_of(bounds, s)
     spread = 4 * np.sqrt(0.25 / s.size)
     assert abs((intent == s).mean() - 0.2) < spread
@@ -80,7 +92,7 @@ def test_the_mixture_is_the_published_one() -> None:
 
 def test_later_is_uniform_over_the_rest_or_falls_as_gamma_does() -> None:
     bounds = bounds_of([21] * 50)
-    s, _, _, intent = many(Sampling(1000, 0, 0.0, 1.0, 0.0), bounds)
+    s, _, _, intent = many(Sampling(1000, 0, 0.0, 1.0, 0.0, stays=False), bounds)
     first = s % 21 == 0
     counts = np.bincount(intent[first] - s[first], minlength=21)
     assert counts[0] == 0 and abs(counts[1:] / first.sum() - 1 / 20).max() < 5 * np.sqrt(1 / 20 / first.sum())
@@ -95,10 +107,27 @@ def test_later_is_uniform_over_the_rest_or_falls_as_gamma_does() -> None:
 
 def test_random_goals_of_the_batch_need_no_frames_of_their_own() -> None:
     bounds = bounds_of([30] * 100)
-    own = Sampler(bounds, Sampling(200, 0, 1.0, 0.0, 0.0, random_from="batch")).draw(5).index
+    own = Sampler(bounds, Sampling(200, 0, 1.0, 0.0, 0.0, goals_from="batch")).draw(5).index
     assert set(own[3].tolist()) <= set(own[0].tolist()) and len(set(own[3].tolist())) > 50
     anywhere = Sampler(bounds, Sampling(200, 0, 1.0, 0.0, 0.0)).draw(5)
     assert len(np.unique(own)) < len(anywhere.distinct()[0]) - 100
+
+
+def test_a_batch_that_is_enough_for_itself_shows_no_other_frames_and_many_later_ones() -> None:
+    bounds = bounds_of([30] * 100)
+    settings = Sampling(64, 0, 0.0, 0.8, 0.2, goals_from="batch", per_video=8, goals=8)
+    s, following, outcome, intent = many(settings, bounds, 1)
+    shown = set(s.tolist()) | set(following.tolist())
+    assert set(outcome.tolist()) | set(intent.tolist()) <= shown and len(shown) <= 128
+    assert len(set(zip(s.tolist(), intent.tolist(), strict=True))) > 150  # of 64 states
+
+
+def test_where_a_video_stays_its_last_frame_is_as_likely_and_has_itself_for_later() -> None:
+    bounds = bounds_of([3, 6])
+    s, following, _, intent = many(Sampling(1000, 0, 0.0, 1.0, 0.0), bounds)
+    assert np.bincount(s, minlength=9) / s.size == pytest.approx(np.full(9, 1 / 9), abs=0.01)
+    ended = (s == 2) | (s == 8)
+    assert (following[ended] == s[ended]).all() and (intent[ended] == s[ended]).all() and (intent > s)[~ended].all()
 
 
 def test_transitions_tell_goals_and_give_frames_by_role() -> None:
@@ -118,9 +147,10 @@ def test_transitions_tell_goals_and_give_frames_by_role() -> None:
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"random": 0.5}, {"same": 1.5}, {"batch": 0}, {"gamma": 1.0}, {"random": -0.3, "later": 1.1}):
+    for wrong in ({"random": 0.5}, {"same": 1.5}, {"batch": 0}, {"gamma": 1.0}, {"random": -0.3, "later": 1.1},
+                  {"per_video": 3}, {"goals": 0}):  # fmt: skip
         with pytest.raises(SpecError):
-            Sampling(**wrong)
+            Sampling(**wrong)  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="geometric"):
         Sampling(later_by="linear")
     with pytest.raises(DataError, match="two frames"):

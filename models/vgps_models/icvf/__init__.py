@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from vgps_models.icvf.learner import ICVF, Batch, ICVFConfig
 from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
-from vgps_models.icvf.sampling import GoalMix, Moves, draw_goals, draw_moves
 
 __all__ = [
     "ICVF",
     "Batch",
-    "GoalMix",
     "ICVFConfig",
-    "Moves",
     "MultilinearConfig",
     "MultilinearValue",
-    "draw_goals",
-    "draw_moves",
 ]

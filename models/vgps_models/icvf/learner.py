@@ -10,15 +10,16 @@ network: |tau - 1(A_z < 0)|. tau -> 1 counts the best that the data hold.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vgps_models.critics.iql import expectile_weight
 from vgps_models.errors import SpecError
 from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
-from vgps_models.icvf.sampling import Moves
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ class Batch:
         return self.s.numel()
 
     @classmethod
-    def of(cls, observations: Tensor, moves: Moves) -> Batch:
-        """observations (U, ...): what `moves.frames` show."""
-        names = [f.name for f in fields(cls)[1:]]
-        return cls(observations, **{name: torch.from_numpy(getattr(moves, name)) for name in names})
+    def of(cls, observations: Tensor, rows: NDArray[np.int64]) -> Batch:
+        """observations (U, ...): every state once. rows (4, B): which of them s, s', s+ and z are."""
+        s, s_next, goal, intent = torch.from_numpy(rows)
+        return cls(observations, s, s_next, goal, intent, s == goal, s == intent)
 
     def to(self, device: torch.device) -> Batch:
         return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
@@ -94,11 +95,10 @@ class ICVF(nn.Module):
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What to minimise, and numbers for the log."""
         config, net = self.config, self.net
-        intended = net.config.intents
-        intent, at_intent = (batch.intent, batch.at_intent) if intended else (batch.goal, batch.at_goal)
-
-        q, advantage = self.look_ahead(batch, intent, at_intent)
-        raw = net.raw(net.encode(batch.observations), batch.s, batch.goal, intent)  # (E, B, outputs)
+        if not net.config.intents:
+            batch = replace(batch, intent=batch.goal, at_intent=batch.at_goal)
+        q, advantage = self.look_ahead(batch)
+        raw = net.raw(net.encode(batch.observations), batch.s, batch.goal, batch.intent)  # (E, B, outputs)
         weight = expectile_weight(advantage, config.expectile)
         loss = (weight * net.head.misfit(raw, q)).mean()
         with torch.no_grad():
@@ -111,7 +111,7 @@ class ICVF(nn.Module):
         return loss, {"loss": loss.detach()} | numbers
 
     @torch.no_grad()
-    def look_ahead(self, batch: Batch, intent: Tensor, at_intent: Tensor) -> tuple[Tensor, Tensor]:
+    def look_ahead(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """By the target network alone: each head's target (E, B), and the advantage of the transition (B,).
 
         q = r + gamma Vbar(s', s+, z), kept in [-1 / (1 - gamma), 0], and 0 at s = s+.
@@ -119,13 +119,13 @@ class ICVF(nn.Module):
         """
         net, gamma = self.target, self.config.gamma
         features = net.encode(batch.observations)
-        starts, ends = torch.stack([batch.s, batch.s_next]), torch.stack([batch.goal, intent])
-        left, right = net.sides(features, starts, ends, intent)
+        starts, ends = torch.stack([batch.s, batch.s_next]), torch.stack([batch.goal, batch.intent])
+        left, right = net.sides(features, starts, ends, batch.intent)
 
         def v(start: int, end: int) -> Tensor:
             return net.head.value(net.join(left[:, start], right[:, end]))  # (E, B)
 
-        go, go_z = (~batch.at_goal).float(), (~at_intent).float()  # 0 where it ends; the reward is minus that
+        go, go_z = (~batch.at_goal).float(), (~batch.at_intent).float()  # 0 where it ends; the reward is minus that
         q = (go * (gamma * v(1, 0) - 1)).clamp(self.config.never, 0)
         advantage = go_z * (gamma * v(1, 1).amin(0) - 1) - v(0, 1).mean(0)
         return q, advantage

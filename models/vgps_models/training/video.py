@@ -54,7 +54,7 @@ class VideoTraining:
     image: ImageConfig = field(default_factory=ImageConfig)  # its size is that of the shards
     model: MultilinearConfig = field(default_factory=MultilinearConfig)
     icvf: ICVFConfig = field(default_factory=ICVFConfig)
-    sampling: Sampling = field(default_factory=lambda: Sampling(random_from="batch"))
+    sampling: Sampling = field(default_factory=lambda: Sampling(per_video=8, goals=8, goals_from="batch"))
     augment: AugmentConfig = field(default_factory=AugmentConfig)  # of every frame on its own
 
 
@@ -110,12 +110,10 @@ class VideoTrainer:
 
     def _seen(self, batch: Transitions, step: int, part: int) -> Batch:
         random = np.random.Generator(np.random.PCG64([self.config.seed, step, part, 17]))
-        frames, rows = torch.from_numpy(batch.frames), batch.unique()
+        frames = torch.from_numpy(batch.frames)
         nothing = torch.zeros(len(frames), 1, 0, 2)  # no pixel whose place would have to be followed
         changed, _ = self.augment(frames[:, None], nothing, random)
-        index = (torch.from_numpy(each) for each in (rows.s, rows.following, rows.outcome, rows.intent))
-        flags = (torch.from_numpy(each) for each in (batch.at_goal, batch.at_intent))
-        return Batch(changed[:, 0], *index, *flags).to(self.device)
+        return Batch.of(changed[:, 0], batch.row).to(self.device)
 
     def values(self) -> FrameValues:
         """What was learned, on the CPU."""

@@ -39,7 +39,7 @@ class VideoBench:
     steps: int = 60  # batches of each measurement; a consumer learns from a quarter as many
     workers: tuple[int, ...] = (0, 1, 2)  # processes of the loader
     budget_mb: float = 4096.0  # for frames kept in memory
-    random_from: str = "data"  # data | batch: where random goals come from
+    goals_from: str = "data"  # data | batch: where goals come from
     consumer: str = "encoder"  # none | encoder: a small convolutional network, forwards and backwards, on every frame
     threads: int = 1  # of the consumer
 
@@ -50,8 +50,8 @@ def bench_video(config: VideoBench, consumer: Consumer | None = None) -> dict[st
         raise UnknownNameError("consumer", config.consumer, CONSUMERS)
     if consumer is None and config.consumer == "encoder":
         consumer = encoder(config.threads)
-    settings = Sampling(batch=config.batch, random_from=config.random_from)
-    numbers: dict[str, Any] = {"batch": config.batch, "random_from": config.random_from, "consumer": config.consumer}
+    settings = Sampling(batch=config.batch, goals_from=config.goals_from)
+    numbers: dict[str, Any] = {"batch": config.batch, "goals_from": config.goals_from, "consumer": config.consumer}
     with tempfile.TemporaryDirectory() as folder:
         made = {} if config.data else {codec: made_up(Path(folder) / codec, codec, config) for codec in CODECS}
         roots = {"data": config.data} if config.data else made

@@ -23,7 +23,7 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 LATER = ("uniform", "geometric")
-RANDOM_FROM = ("data", "batch")
+GOALS_FROM = ("data", "batch")
 ROLES = ("s", "following", "outcome", "intent")  # the rows of every array here: s, s', s+, z
 
 
@@ -39,10 +39,13 @@ class Sampling:
     same: float = 0.5  # how often s+ is z
     later_by: str = "uniform"  # uniform: any later frame | geometric: 1, 2, ... frames later, as gamma falls
     gamma: float = 0.99  # of geometric; what lies past the end of the video is its last frame
-    random_from: str = "data"  # data: all frames | batch: the s of the same batch, which need no decoding of their own
+    goals_from: str = "data"  # data: all frames | batch: those of the batch, which need no decoding and encoding anew
+    per_video: int = 1  # transitions of a batch that come from the same video
+    goals: int = 1  # pairs (s+, z) for each transition
+    stays: bool = True  # a video stays where it ends: its last frame is followed by itself
 
     def __post_init__(self) -> None:
-        for kind, name, valid in (("later_by", self.later_by, LATER), ("random_from", self.random_from, RANDOM_FROM)):
+        for kind, name, valid in (("later_by", self.later_by, LATER), ("goals_from", self.goals_from, GOALS_FROM)):
             if name not in valid:
                 raise UnknownNameError(kind, name, valid)
         parts = (self.random, self.later, self.current)
@@ -50,6 +53,10 @@ class Sampling:
             raise SpecError(f"random, later and current are {parts}, same is {self.same}; give shares that add up to 1")
         if self.batch < 1 or not 0 <= self.gamma < 1:
             raise SpecError(f"batch is {self.batch} and gamma {self.gamma}; expected at least 1, and 0 <= gamma < 1")
+        if self.per_video < 1 or self.goals < 1 or self.batch % self.per_video:
+            raise SpecError(
+                f"a batch of {self.batch} cannot have {self.per_video} of each video and {self.goals} goals"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +98,7 @@ class Sampler:
         self._first, self._last = self._first[long], self._last[long]
         if not len(self._first):
             raise DataError(f"none of {len(chosen)} videos has two frames; there is nothing to learn a step from")
-        self._steps = np.concatenate([[0], np.cumsum(self._last - self._first)])
+        self._steps = np.concatenate([[0], np.cumsum(self._last - self._first + settings.stays)])
         self._frames = np.concatenate([[0], np.cumsum(self._last - self._first + 1)])
 
     @property
@@ -101,30 +108,42 @@ class Sampler:
 
     def draw(self, step: int) -> Draw:
         """The frames of a step."""
-        random, size = np.random.Generator(np.random.PCG64([self.settings.seed, step, 7])), self.settings.batch
-        drawn = random.integers(0, self.transitions, size)
+        settings = self.settings
+        random = np.random.Generator(np.random.PCG64([settings.seed, step, 7]))
+        groups = settings.batch // settings.per_video
+        drawn = random.integers(0, self.transitions, groups)
         video = np.searchsorted(self._steps, drawn, side="right") - 1
-        s = self._first[video] + drawn - self._steps[video]
-        last = self._last[video]
-        intent, other = self._goals(s, last, random), self._goals(s, last, random)
-        outcome = np.where(random.random(size) < self.settings.same, intent, other)
-        return Draw(step, np.stack([s, s + 1, outcome, intent])).part(*self._share)
+        first, last = self._first[video][:, None], self._last[video][:, None]
+        others = random.integers(first, last + settings.stays, (groups, settings.per_video - 1))
+        s = np.sort(np.concatenate([first + (drawn - self._steps[video])[:, None], others], axis=1), axis=1)
+        following = np.minimum(s + 1, last)
+        intent, other = (self._goals(s, following, last, random) for _ in range(2))
+        outcome = np.where(random.random(intent.shape) < settings.same, intent, other)
+        rows = (s[..., None], following[..., None], outcome, intent)
+        index = np.stack([np.broadcast_to(row, intent.shape).ravel() for row in rows])
+        return Draw(step, index).part(*self._share)
 
-    def _goals(self, s: Ints, last: Ints, random: np.random.Generator) -> Ints:
-        """One goal for every s, whose video ends with the frame `last`. All kinds are drawn, so that streams agree."""
-        settings, size = self.settings, len(s)
-        if settings.random_from == "batch":
-            anywhere = s[random.integers(0, size, size)]
+    def _goals(self, s: Ints, following: Ints, last: Ints, random: np.random.Generator) -> Ints:
+        """Goals (G, P, goals) for s (G, P), whose videos end with the frames `last` (G, 1).
+
+        All kinds are drawn, so that streams agree.
+        """
+        settings, shape = self.settings, (*s.shape, self.settings.goals)
+        if settings.goals_from == "batch":
+            anywhere = s.ravel()[random.integers(0, s.size, shape)]
+            at = np.arange(s.shape[1])[:, None]  # s rises along its row, so whatever follows from there on is later
+            later = following[np.arange(len(s))[:, None, None], random.integers(at, s.shape[1], shape)]
         else:
-            drawn = random.integers(0, self._frames[-1], size)
+            drawn = random.integers(0, self._frames[-1], shape)
             video = np.searchsorted(self._frames, drawn, side="right") - 1
             anywhere = self._first[video] + drawn - self._frames[video]
-        if settings.later_by == "geometric":
-            later = np.minimum(s + random.geometric(1 - settings.gamma, size), last)
-        else:
-            later = random.integers(s + 1, last + 1)
-        kind = random.random(size)
-        return np.where(kind < settings.random, anywhere, np.where(kind < 1 - settings.current, later, s))
+            now, end = s[..., None], last[..., None]
+            if settings.later_by == "geometric":
+                later = np.minimum(now + random.geometric(1 - settings.gamma, shape), end)
+            else:
+                later = random.integers(np.minimum(now + 1, end), end + 1, shape)
+        kind = random.random(shape)
+        return np.where(kind < settings.random, anywhere, np.where(kind < 1 - settings.current, later, s[..., None]))
 
 
 @dataclass(frozen=True, eq=False)
