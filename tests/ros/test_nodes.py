@@ -234,9 +234,8 @@ def test_the_value_node_waits_for_the_image_when_candidates_come_first(bench: Be
 @pytest.mark.parametrize("bench", [ProgressNode], indirect=True)
 def test_progress_is_told_of_images_alone_at_planned_steps_and_at_the_end(bench: Bench) -> None:
     heard = bench.listen(msg.Progress, topics.PROGRESS)
-    assert (
-        bench.set(execute=3) == "" and "at least 1" in bench.set(execute=0) and "progres" in bench.set(checkpoint="x")
-    )
+    assert bench.set(every=3) == "" and "at least 1" in bench.set(every=0) and "progres" in bench.set(checkpoint="x")
+    assert "cannot change" in bench.set(estimator="none") and bench.set(use_sim_time=False) == ""
 
     def see(task: TaskState) -> None:
         camera(bench, task.moment)

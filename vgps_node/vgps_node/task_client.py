@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -54,7 +55,7 @@ class TaskClient:
 
     def connect(self, timeout: float = 10.0) -> float:
         """Find the graph; the time limit of goals that name none [s]. Raises NoGraphError."""
-        deadline, asked, futures = time.monotonic() + timeout, 0.0, list[Future]()
+        deadline, asked, futures = time.monotonic() + timeout, -math.inf, list[Future]()
         while not any(future.done() for future in futures):
             now = time.monotonic()
             if now > deadline:
@@ -68,8 +69,8 @@ class TaskClient:
                 asked = now
                 futures.append(self._parameters.get_parameters(["time_limit"]))
             self._executor.spin_once(timeout_sec=0.05)
-        (value,) = next(future for future in futures if future.done()).result().values
-        return value.double_value
+        answer: Any = next(future for future in futures if future.done()).result()
+        return answer.values[0].double_value
 
     def run(self, goal: RunTask.Goal, feedback: Callable[[RunTask.Feedback], None] = lambda _: None) -> RunTask.Result:
         """Until it has ended. Ctrl-C cancels it; a second one leaves without waiting for its end.

@@ -119,7 +119,7 @@ class TaskNode(Node):
             for state in self._early:
                 self._feed(attempt.state(state))
             self._tick()
-            outcome = await self._over
+            outcome: Outcome = await self._over  # type: ignore[assignment]
         outcome = await self._at_rest(outcome)
         self._end.publish(
             msg.TaskEnd(

@@ -49,13 +49,13 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     """
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
     command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
+    command.progress.require()
     o = command.options
     side = Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection)
     if command.trust is not None:
         side = side.trusting(command.trust)
         o = replace(o, selection=side.selection)
     side.require_fit()
-    command.progress.require()
     console = Console(stderr=True, highlight=False)
     commands = {spec.name: spec.command() for spec in served_graph(o, command.progress)}
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
