@@ -49,7 +49,8 @@ def test_there_and_back(settings: Outer, prefix: str) -> None:
 
 def test_names_say_where_and_others_are_left_alone() -> None:
     assert flatten(Outer())["inner.folder"] == "x/y"
-    assert changed(Outer(), {"inner.on": True, "use_sim_time": True, "count": 4}) == Outer(count=4, inner=Inner(on=True))
+    new = changed(Outer(), {"inner.on": True, "use_sim_time": True, "count": 4})
+    assert new == Outer(count=4, inner=Inner(on=True))
 
 
 def test_a_bad_word_is_named() -> None:

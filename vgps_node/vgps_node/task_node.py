@@ -40,6 +40,7 @@ class TaskNode(Node):
 
     PERIOD = 0.05  # [s] between two looks at the clock
     AGAIN = 5.0  # [s] after which a service is asked again: one that has not found its client yet drops the answer
+    SETUP = 60.0  # [s] that a simulator may take to set up a world; it does so once for each task
     HOLD = 1.0  # [s] that the gate may take to say that it holds
 
     def __init__(self, context: Context) -> None:
@@ -142,9 +143,9 @@ class TaskNode(Node):
             return Attempt(goal, execute=self.execute, chain=self._chain, patience=self.patience)
         steps = math.ceil(goal.time_limit / ActionSpec().period - 1e-6)
         request = Reset.Request(task=goal.task, seed=goal.seed, instruction=goal.instruction, max_steps=steps)
-        begun, asked = await self._ask(self._reset, request, self.patience)
+        begun, asked = await self._ask(self._reset, request, self.SETUP, again=self.SETUP / 2)
         if begun is None:
-            raise VgpsError(f"{SIM} is silent: no answer on {topics.RESET} within {self.patience:g} s")
+            raise VgpsError(f"{SIM} is silent: no answer on {topics.RESET}")
         if not begun.ok:
             raise VgpsError(f"{SIM} refused to begin: {begun.message}")
         return Attempt(
@@ -173,8 +174,8 @@ class TaskNode(Node):
             progress=outcome.progress, steps=outcome.steps,
         )  # fmt: skip
 
-    async def _ask(self, client: Client, request: Any, within: float) -> tuple[Any, int]:
-        """The answer, None when there is none in time, and how often it was asked for."""
+    async def _ask(self, client: Client, request: Any, within: float, *, again: float = AGAIN) -> tuple[Any, int]:
+        """The answer, None when there is none in time or nobody to give it, and how often it was asked for."""
         answer, began, asked = Future(), time.monotonic(), 0
 
         def take(future: Future) -> None:
@@ -186,9 +187,10 @@ class TaskNode(Node):
             waited = time.monotonic() - began
             if answer.done():
                 return
-            if waited >= within:
+            there = client.service_is_ready()
+            if waited >= within or (not there and waited >= self.patience):
                 answer.set_result(None)
-            elif client.service_is_ready() and waited >= asked * self.AGAIN:
+            elif there and waited >= asked * again:
                 asked += 1
                 client.call_async(request).add_done_callback(take)
 
