@@ -235,16 +235,18 @@ def test_two_estimators_do_not_confirm_each_other() -> None:
     bench.step(0)
     bench.estimate(0, 0.9, source="learned")
     bench.estimate(0, 0.9, source="gvl")
+    bench.estimate(0, 0.9, source="gvl")  # said twice, but judged once
     assert bench.attempt.poll() is None
-    bench.estimate(0, 0.9, source="gvl")
+    bench.step(1)
+    bench.estimate(1, 0.9, source="gvl")
     assert "gvl" in bench.outcome().message
 
 
 def test_without_a_threshold_the_estimators_own_word_counts() -> None:
     bench = Bench(simulated=False)
-    bench.step(0)
-    for _ in range(2):
-        bench.estimate(0, 0.6, success=True)
+    for step in range(2):
+        bench.step(step)
+        bench.estimate(step, 0.6, success=True)
     assert bench.outcome().ending is Ending.SUCCEEDED
 
 

@@ -130,7 +130,9 @@ def test_a_goal_succeeds_and_progress_rises_on_the_way(graph: Graph, tmp_path: P
     assert run["success"] and run["outcome"] == "succeeded" and run["time_limit"] == 12.0 and run["seed"] == SEED
     steps = [told["steps"] for told in run["estimates"]]
     values = np.array([told["progress"] for told in run["estimates"]])
-    assert steps == sorted(steps) and len(steps) >= run["steps"] // 2 - 1 and steps[-1] == run["steps"]
+    assert (
+        steps == sorted(steps) and steps[0] <= 2 and len(steps) >= run["steps"] // 2 - 1 and steps[-1] == run["steps"]
+    )
     assert Curve.of(values).voc > 0.7 and values[-1] - values[0] > 0.5 and run["progress"] == values[-1]
     graph.until(lambda: graph.ended)
     begin, end = graph.begun[-1], graph.ended[-1]
@@ -150,7 +152,7 @@ def test_a_cancelled_goal_leaves_the_arm_at_rest_within_a_step(graph: Graph) -> 
     result = graph.result(handle)
     seconds = time.monotonic() - began
     assert cancelled.result().goals_canceling and result.outcome == "cancelled" and not result.success
-    assert "confirmed" not in result.message and seconds < 3
+    assert "confirmed" not in result.message
     graph.until(lambda: any(one.reason == Reason.EPISODE_OVER for one in graph.sent))
     held = [one.hold for one in graph.sent]
     assert held[held.index(True) :] == [True] * (len(held) - held.index(True))  # and it stays so

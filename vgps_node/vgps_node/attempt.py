@@ -83,6 +83,7 @@ class Attempt:
         self._first: int | None = None  # stamp of the first observation [ns]
         self._now: TaskState | None = None  # the newest one
         self._told: Progress | None = None  # the newest estimate
+        self._judged: dict[str, int] = {}  # source -> stamp of its newest estimate [ns]
         self._done: Counter[str] = Counter()  # source -> estimates in a row that call it done
         self._outcome: Outcome | None = None
         self._until: float | None = None  # steady time to which the last estimate is waited for
@@ -119,6 +120,9 @@ class Attempt:
         now = self._now
         if now is None or self._first is None or told.moment.stamp < self._first or told.moment.seed != now.moment.seed:
             return None
+        if told.moment.stamp <= self._judged.get(told.source, -1):
+            return None  # an observation may be said twice, and so is judged twice
+        self._judged[told.source] = told.moment.stamp
         self._told = told
         if not self._simulated and not self._over:
             least = self.goal.success_progress

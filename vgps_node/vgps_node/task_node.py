@@ -23,10 +23,10 @@ from vgps_msgs import msg
 from vgps_msgs.action import RunTask
 from vgps_msgs.srv import Reset
 from vgps_node import goals, messages, topics
-from vgps_node.attempt import Attempt, Ending, Feedback, Outcome
+from vgps_node.attempt import Attempt, Ending, Outcome
 from vgps_node.bringup import GATE, POLICY, SIM, VALUE
 from vgps_node.goals import Goal
-from vgps_node.moments import TaskState
+from vgps_node.moments import Progress, TaskState
 from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, run
 
 
@@ -38,10 +38,10 @@ class TaskNode(Node):
     patience, steady time after which a node that owes an answer is silent [s].
     """
 
-    PERIOD = 0.05  # [s] between two looks at the clock
+    PERIOD = 0.1  # [s] between two looks at the clock
     AGAIN = 5.0  # [s] after which a service is asked again: one that has not found its client yet drops the answer
     SETUP = 60.0  # [s] that a simulator may take to set up a world; it does so once for each task
-    HOLD = 1.0  # [s] that the gate may take to say that it holds
+    HOLD = 3.0  # [s] that the gate may take to say that it holds
 
     def __init__(self, context: Context) -> None:
         super().__init__("task_node", context=context)
@@ -54,7 +54,7 @@ class TaskNode(Node):
         self._handle: ServerGoalHandle | None = None
         self._attempt: Attempt | None = None
         self._over = Future()
-        self._early: list[TaskState] = []  # states that came before the simulator's answer
+        self._early: list[TaskState | Progress] = []  # what came before the simulator's answer
         self._begin = self.create_publisher(msg.TaskBegin, topics.TASK_BEGIN, RELIABLE)
         self._end = self.create_publisher(msg.TaskEnd, topics.TASK_END, RELIABLE)
         self._instruction = self.create_publisher(String, topics.INSTRUCTION, LATCHED)
@@ -117,9 +117,8 @@ class TaskNode(Node):
             self._over, self._attempt = Future(), attempt
             if handle.is_cancel_requested:
                 attempt.cancel()
-            for state in self._early:
-                self._feed(attempt.state(state))
-            self._tick()
+            for heard in self._early:
+                self._feed(heard)
             outcome: Outcome = await self._over  # type: ignore[assignment]
         outcome = await self._at_rest(outcome)
         self._end.publish(
@@ -204,15 +203,10 @@ class TaskNode(Node):
     # What is heard
 
     def _on_state(self, message: msg.TaskState) -> None:
-        state = messages.task_state_from_msg(message)
-        if self._attempt is not None:
-            self._feed(self._attempt.state(state))
-        elif self._goal is not None:
-            self._early.append(state)
+        self._feed(messages.task_state_from_msg(message))
 
     def _on_progress(self, message: msg.Progress) -> None:
-        if self._attempt is not None:
-            self._feed(self._attempt.progress(messages.progress_from_msg(message)))
+        self._feed(messages.progress_from_msg(message))
 
     def _on_gate(self, message: msg.GateStatus) -> None:
         if self._attempt is not None:
@@ -231,9 +225,15 @@ class TaskNode(Node):
             self._tick()
         return CancelResponse.ACCEPT
 
-    def _feed(self, feedback: Feedback | None) -> None:
-        if feedback is not None and self._handle is not None:
-            self._handle.publish_feedback(
+    def _feed(self, heard: TaskState | Progress) -> None:
+        attempt, handle = self._attempt, self._handle
+        if attempt is None or handle is None:
+            if self._goal is not None:
+                self._early.append(heard)
+            return
+        feedback = attempt.state(heard) if isinstance(heard, TaskState) else attempt.progress(heard)
+        if feedback is not None:
+            handle.publish_feedback(
                 RunTask.Feedback(
                     progress=feedback.progress, spread=feedback.spread, source=feedback.source, steps=feedback.steps
                 )
