@@ -27,9 +27,9 @@ def test_each_estimator_is_who_it_says(estimator: str) -> None:
 def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(UnknownNameError, match=r"learned\+gvl"):
         ProgressOptions(estimator="oracle")
-    for wrong in ({"every": 0}, {"frames": 2}, {"period": 0.0}):
-        with pytest.raises(VgpsError, match=next(iter(wrong))):
-            ProgressOptions(**wrong)
+    for name, value in {"every": 0, "frames": 2, "period": 0.0}.items():
+        with pytest.raises(VgpsError, match=name):
+            changed(ProgressOptions(), {name: value})
     with pytest.raises(VgpsError, match="shuffles"):
         asking(gvl__shuffles=0)
 

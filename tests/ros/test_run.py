@@ -95,12 +95,13 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
                 domain, supervisor, node, executor, ActionClient(node, RunTask, topics.RUN_TASK), [], [], [], []
             )
             contract = Contract.load()
-            for kind, topic, heard in (
+            topics_heard: list[tuple[Any, str, list[Any]]] = [
                 (msg.TaskBegin, topics.TASK_BEGIN, graph.begun),
                 (msg.TaskEnd, topics.TASK_END, graph.ended),
                 (msg.SentAction, contract.action.topic, graph.sent),
                 (msg.TaskState, contract.task.topic, graph.states),
-            ):
+            ]
+            for kind, topic, heard in topics_heard:
                 node.create_subscription(kind, topic, heard.append, RELIABLE)
             supervisor.wait_ready(120.0)
             with TaskClient(domain) as client:
