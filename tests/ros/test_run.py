@@ -143,7 +143,7 @@ def test_a_goal_succeeds_and_progress_rises_on_the_way(graph: Graph, tmp_path: P
     assert messages.stamp_of(states[-1]) == messages.stamp_of(end) and states[-1].success
 
 
-def test_a_cancelled_goal_leaves_the_arm_at_rest_within_a_step(graph: Graph) -> None:
+def test_a_cancelled_goal_leaves_the_arm_at_rest_and_it_stays_so(graph: Graph) -> None:
     heard: list[RunTask.Feedback] = []
     handle = graph.ask(heard, instruction=SPOON, seed=SEED)
     graph.until(lambda: heard and heard[-1].steps >= 3)
@@ -156,7 +156,8 @@ def test_a_cancelled_goal_leaves_the_arm_at_rest_within_a_step(graph: Graph) -> 
     assert "confirmed" not in result.message
     graph.until(lambda: any(one.reason == Reason.EPISODE_OVER for one in graph.sent))
     held = [one.hold for one in graph.sent]
-    assert held[held.index(True) :] == [True] * (len(held) - held.index(True))  # and it stays so
+    assert held.index(True) <= 5  # control steps that were on their way
+    assert held[held.index(True) :] == [True] * (len(held) - held.index(True))
     print(f"cancelled -> result {1e3 * seconds:.0f} ms; {held.index(True)} more steps moved the arm")
     graph.until(lambda: graph.ended[-1].outcome == "cancelled")
 
