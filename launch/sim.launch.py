@@ -1,4 +1,4 @@
-"""ros2 launch vgps sim.launch.py [clock:=realtime] [k:=10] ...
+"""ros2 launch vgps sim.launch.py [clock:=realtime] [k:=10] [progress.estimator:=none] ...
 
 The nodes and their parameters are those of `vgps up sim`: both read `vgps_node.bringup`.
 """
@@ -10,13 +10,18 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction  # pyright: ign
 from launch.substitutions import LaunchConfiguration  # pyright: ignore[reportMissingImports]
 from launch_ros.actions import Node  # pyright: ignore[reportMissingImports]
 
-from vgps_node.bringup import GraphOptions, sim_graph
+from vgps_node.advising import ProgressOptions
+from vgps_node.bringup import GraphOptions, served_graph
+from vgps_node.flat import changed, flatten, from_words
 
-DEFAULTS = GraphOptions().flat()
+PROGRESS = "progress."
+DEFAULTS = GraphOptions().flat() | flatten(ProgressOptions(), PROGRESS)
 
 
 def make_nodes(context):
-    values = {name: type(value)(LaunchConfiguration(name).perform(context)) for name, value in DEFAULTS.items()}
+    values = from_words(DEFAULTS, {name: LaunchConfiguration(name).perform(context) for name in DEFAULTS})
+    progress = changed(ProgressOptions(), values, PROGRESS)
+    progress.require()
     return [
         Node(
             package=spec.package,
@@ -26,7 +31,7 @@ def make_nodes(context):
             prefix=sys.executable,  # the Python that has found vgps_node
             output="screen",
         )
-        for spec in sim_graph(GraphOptions.from_flat(values))
+        for spec in served_graph(GraphOptions.from_flat(values), progress)
     ]
 
 

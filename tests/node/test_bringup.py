@@ -10,12 +10,14 @@ import yaml
 
 from vgps_models.errors import UnknownNameError
 from vgps_models.selection import Selection
-from vgps_node.bringup import GraphOptions, NodeSpec, sim_graph
+from vgps_node.advising import ProgressOptions
+from vgps_node.bringup import GraphOptions, NodeSpec, served_graph, sim_graph
+from vgps_node.flat import changed, flatten
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("spec", sim_graph(GraphOptions(progress="progress")), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", served_graph(), ids=lambda spec: spec.name)
 def test_every_node_is_a_module_and_an_executable(spec: NodeSpec) -> None:
     assert callable(importlib.import_module(f"vgps_node.{spec.name}").main)
     assert (ROOT / "vgps_node" / "scripts" / spec.name).is_file()
@@ -35,6 +37,22 @@ def test_every_option_reaches_a_node() -> None:
     for name, value in default.items():
         changed = other.get(name, f"{value}x" if isinstance(value, str) else value + 1)
         assert sim_graph(GraphOptions.from_flat(default | {name: changed})) != sim_graph(), name
+
+
+def test_every_setting_of_progress_reaches_its_node() -> None:
+    default = flatten(ProgressOptions(estimator="learned+gvl"))
+    other = {"estimator": "gvl"}
+    for name, value in default.items():
+        words = f"{value}x" if isinstance(value, str) else not value if isinstance(value, bool) else value + 1
+        options = changed(ProgressOptions(), default | {name: other.get(name, words)})
+        specs = {spec.name: spec.parameters for spec in served_graph(progress=options)}
+        assert specs["progress_node"][name] != default[name], name
+
+
+def test_an_evaluation_brings_up_only_what_acts() -> None:
+    acting, served = ([spec.name for spec in graph] for graph in (sim_graph(), served_graph()))
+    assert served == [*acting, "task_node", "progress_node"]
+    assert [spec.name for spec in served_graph(progress=ProgressOptions("none"))] == [*acting, "task_node"]
 
 
 def test_options_lead_back() -> None:

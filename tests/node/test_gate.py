@@ -228,12 +228,34 @@ def test_the_emergency_stop_holds_until_a_new_chunk_after_release(arm: Arm) -> N
     assert rejection is not None and rejection.reason is Reason.ESTOP
     arm.step(arm.gate.poll())
     arm.gate.stop(False)
+    assert arm.gate.status().state is State.HOLDING
     assert arm.held().reason is Reason.NOTHING_RECEIVED
     arm.step()
     arm.step(arm.gate.poll())
     assert arm.gate.offer(arm.chunk(still())) is None
     output = arm.gate.poll()
     assert output is not None and not output.hold
+
+
+def test_paused_it_holds_until_it_is_let_go_or_another_episode_begins(arm: Arm) -> None:
+    moving = np.tile([0.02, 0, 0, 0, 0, 0, 1.0], (4, 1))
+    arm.gate.offer(arm.chunk(moving))
+    arm.gate.pause("the task is over")
+    output = arm.gate.poll()
+    assert output is not None and output.hold and output.reason is Reason.EPISODE_OVER
+    assert output.detail == "the task is over" and arm.gate.status().state is State.HOLDING
+    rejection = arm.gate.offer(arm.chunk(moving))
+    assert rejection is not None and rejection.reason is Reason.EPISODE_OVER
+    arm.step(output)
+    arm.gate.pause("")
+    arm.step(arm.gate.poll())
+    assert arm.gate.offer(arm.chunk(moving)) is None  # only a new chunk moves it again
+    output = arm.gate.poll()
+    assert output is not None and not output.hold
+    arm.gate.pause("the task is over")
+    arm.task = TaskState(Moment(99 * PERIOD, 8, 0), "task", episode=arm.task.episode + 1)
+    arm.observe()
+    assert arm.gate.offer(arm.chunk(moving)) is None
 
 
 def test_a_joint_state_that_is_no_number_is_a_fault_until_cleared(arm: Arm) -> None:

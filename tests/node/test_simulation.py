@@ -120,3 +120,12 @@ def test_without_an_episode_nothing_can_be_done() -> None:
         with pytest.raises(NoEpisodeError, match="reset"):
             ask()
     assert not idle.running and idle.stamp == 0
+
+
+def test_an_episode_may_be_told_in_other_words_and_end_sooner(sim: Simulation) -> None:
+    state = sim.reset(TASK, 1, instruction="feed the rabbit", max_steps=2)
+    assert state.instruction == "feed the rabbit" and state.task == TASK
+    assert not sim.step().done and sim.step().done
+    state = sim.reset(TASK, 1)  # the next one is as ever
+    assert state.instruction == TASKS[TASK].instruction
+    assert not sim.step().done and not sim.step().done

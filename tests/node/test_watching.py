@@ -119,21 +119,3 @@ def test_a_long_episode_is_thinned_and_keeps_its_ends(watcher, monkeypatch):
         see(watcher, step)
     steps = [moment.step for moment, _ in watcher._seen]
     assert len(steps) <= 8 and steps[0] == 0 and steps[-1] == 24 and steps == sorted(steps)
-
-
-def test_a_hosted_model_is_not_asked_without_key_and_prices(monkeypatch):
-    pytest.importorskip("openai")
-    rclpy_node = pytest.importorskip("vgps_node.progress_node")
-    asking = {
-        "gvl_model": "m", "gvl_base_url": "https://models.example/v1", "gvl_budget": 1.0, "gvl_period": 5.0,
-        "gvl_frames": 8, "gvl_input_price": 0.0, "gvl_output_price": 0.0,
-    }  # fmt: skip
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(VgpsError, match="OPENAI_API_KEY"):
-        rclpy_node._watcher(asking)
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
-    with pytest.raises(VgpsError, match="gvl_input_price"):
-        rclpy_node._watcher(asking)
-    made = rclpy_node._watcher(asking | {"gvl_input_price": 1.0, "gvl_output_price": 2.0})
-    assert made.estimator.source.endswith(":m") and made.estimator.config.chat.budget_usd == 1.0
-    made.close()

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,9 +235,8 @@ def test_the_value_node_waits_for_the_image_when_candidates_come_first(bench: Be
 @pytest.mark.parametrize("bench", [ProgressNode], indirect=True)
 def test_progress_is_told_of_images_alone_at_planned_steps_and_at_the_end(bench: Bench) -> None:
     heard = bench.listen(msg.Progress, topics.PROGRESS)
-    assert (
-        bench.set(execute=3) == "" and "at least 1" in bench.set(execute=0) and "progres" in bench.set(checkpoint="x")
-    )
+    assert bench.set(every=3) == "" and "at least 1" in bench.set(every=0) and "progres" in bench.set(checkpoint="x")
+    assert "cannot change" in bench.set(estimator="none") and bench.set(use_sim_time=False) == ""
 
     def see(task: TaskState) -> None:
         camera(bench, task.moment)
@@ -252,6 +252,45 @@ def test_progress_is_told_of_images_alone_at_planned_steps_and_at_the_end(bench:
     see(replace(task_state(2), done=True))  # ... but the end always is
     bench.until(lambda: len(heard) == 2)
     assert heard[1].step == 2
+
+
+def test_progress_asks_a_vision_language_model_as_its_parameters_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Over HTTP, from a local endpoint: three shuffles of the episode so far, no learned estimator beside it."""
+    pytest.importorskip("openai")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "models"))
+    from vlm_server import Server, truth_of  # pyright: ignore[reportMissingImports]
+
+    from vgps_models.progress import Clip
+
+    shades = [10, 60, 110, 160, 210]
+    views = {name: np.stack([np.full(f.shape, v, np.uint8) for v in shades]) for name, f in CONTRACT.images.items()}
+    with Server(truth_of(Clip(views, "put it"), [0.0, 0.2, 0.4, 0.6, 0.9])) as server, own_domain() as domain:
+        settings = {
+            "estimator": "gvl", "period": 1e-3, "frames": 15, "gvl.shuffles": 3, "gvl.chat.model": "m",
+            "gvl.chat.base_url": server.url, "gvl.chat.cache": str(tmp_path),
+        }  # fmt: skip
+        arguments = [part for name, value in settings.items() for part in ("-p", f"progress_node:{name}:={value}")]
+        with ros(["--ros-args", *arguments], domain_id=domain) as (context, executor):
+            bench = Bench(context, executor, ProgressNode)
+            heard = bench.listen(msg.Progress, topics.PROGRESS)
+            for step, shade in enumerate(shades):
+                task = replace(task_state(step), done=step == len(shades) - 1)
+                camera(bench, task.moment, shade)
+                bench.say(CONTRACT.task.topic, messages.task_state_to_msg(task))
+            bench.until(lambda: heard)
+            while heard[-1].step < 4:  # the end is asked about again, in case a question was under way
+                camera(bench, task.moment, shades[-1])
+                bench.say(CONTRACT.task.topic, messages.task_state_to_msg(task))
+                known = len(heard)
+                bench.until(lambda: len(heard) > known)  # noqa: B023
+            told = messages.progress_from_msg(heard[-1])
+            assert (told.value, told.source) == (pytest.approx(0.9), "gvl-1:m") and told.spread < 1e-6
+            assert all(one.source == "gvl-1:m" for one in heard) and server.requests % 3 == 0
+            for node in (bench.node, bench.probe):
+                executor.remove_node(node)
+                node.destroy_node()
 
 
 def test_images_are_reliable_where_the_world_waits_for_them() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-NODES = {"sim_node", "policy_node", "value_node", "gate_node"}
+NODES = {"sim_node", "policy_node", "value_node", "gate_node", "task_node"}
 
 
 def family(parent: int) -> dict[int, str]:
@@ -52,7 +52,7 @@ def gone(pids: dict[int, str], seconds: float) -> bool:
 def starting(checkpoints: Any, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """The command, its nodes on their way up."""
     command = [sys.executable, "-m", "vgps_node.cli", "up", "sim", "--log", str(tmp_path / "log")]
-    command += ["--policy", checkpoints.policy, "--critic", checkpoints.critic]
+    command += ["--policy", checkpoints.policy, "--critic", checkpoints.critic, "--progress", "none"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     wait_for(process, "starting")
@@ -96,13 +96,13 @@ def test_ctrl_c_while_the_nodes_are_still_loading(starting: subprocess.Popen[str
     starting.send_signal(signal.SIGINT)
     assert starting.wait(timeout=10) == 0
     assert time.monotonic() - began < 5
-    assert len(nodes) == 4 and gone(nodes, 0.0)
+    assert len(nodes) == len(NODES) and gone(nodes, 0.0)
 
 
 def test_a_killed_parent_leaves_nothing_behind(up: subprocess.Popen[str]) -> None:
     nodes = family(up.pid)
     up.kill()
-    assert len(nodes) == 4 and gone(nodes, 5.0)
+    assert len(nodes) == len(NODES) and gone(nodes, 5.0)
 
 
 def test_a_node_that_dies_ends_it_with_the_reason(up: subprocess.Popen[str]) -> None:

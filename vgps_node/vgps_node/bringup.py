@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass, field, fields
 
 from vgps_models.errors import UnknownNameError
 from vgps_models.selection import Selection
-
-Parameter = bool | int | float | str
+from vgps_models.spaces import ActionSpec
+from vgps_node.advising import ProgressOptions
+from vgps_node.flat import Parameter, flatten
 
 CLOCKS = ("lockstep", "latency", "realtime")
-SIM, POLICY, VALUE, GATE, PROGRESS = "sim_node", "policy_node", "value_node", "gate_node", "progress_node"
+SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
+PROGRESS, TASK = "progress_node", "task_node"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,6 @@ class GraphOptions:
 
     policy: str = "policy"  # checkpoint that proposes: a shipped name or a path
     critic: str = "critic"  # checkpoint that judges; "none" for no critic
-    progress: str = "none"  # checkpoint that says how far along the task is; "none" for nobody
     k: int = 10  # chunks proposed for an observation
     selection: Selection = field(default_factory=Selection)  # how one is chosen
     execute: int = 2  # control steps of a chunk before the next one
@@ -69,16 +70,26 @@ def environment() -> dict[str, str]:
 
 
 def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
-    """The simulated robot under guided control."""
+    """The simulated robot under guided control: what acts, and no more."""
     o = options or GraphOptions()
     realtime = o.clock == "realtime"
     common: dict[str, Parameter] = {"use_sim_time": True}
     seeing = common | {"execute": o.execute, "reliable_images": not realtime}
-    advice = [] if o.progress == "none" else [NodeSpec(PROGRESS, seeing | {"checkpoint": o.progress})]
     return [
         NodeSpec(SIM, {"max_steps": o.max_steps, "clock": o.clock, "latency": o.latency}),
         NodeSpec(POLICY, seeing | {"checkpoint": o.policy, "k": o.k}),
         NodeSpec(VALUE, seeing | {"checkpoint": o.critic} | o.selection.to_json()),
         NodeSpec(GATE, common | {"execute": o.execute, "hold_after": 0.5 if realtime else 5.0}),
-        *advice,
     ]
+
+
+def served_graph(options: GraphOptions | None = None, progress: ProgressOptions | None = None) -> list[NodeSpec]:
+    """The same with what serves people: tasks that can be asked for, and word of how far along they are."""
+    o, p = options or GraphOptions(), progress or ProgressOptions()
+    common: dict[str, Parameter] = {"use_sim_time": True}
+    limit = o.max_steps * ActionSpec().period
+    task = NodeSpec(TASK, common | {"execute": o.execute, "simulator": True, "time_limit": limit})
+    if p.estimator == "none":
+        return [*sim_graph(o), task]
+    seeing = common | {"reliable_images": o.clock != "realtime"}
+    return [*sim_graph(o), task, NodeSpec(PROGRESS, seeing | flatten(p))]

@@ -23,6 +23,7 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "demo": Command("demo:main", "the main job: bare against guided policy over ROS 2, with a report"),
     "up": Command("up:main", "bring the ROS graph up and keep it up"),
+    "run": Command("run:main", "let the running graph carry out a task, and watch how far it is"),
     "eval": Command("evaluation:main", "success rates of policies, on the same seeds, with intervals"),
     "collect": Command("collect:main", "record demonstrations in the simulator"),
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),

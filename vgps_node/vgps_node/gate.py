@@ -125,6 +125,7 @@ class Gate:
         self._refused: Rejection | None = None  # the answer to the current observation, when it was refused
         self._gave_up = False  # the planned step was held, so nothing is due before the next one
         self._stopped = False
+        self._paused = ""  # why nothing is let through until the next episode; empty for no reason
         self._fault: Rejection | None = None
         self._state, self._reason, self._detail = State.WAITING, Reason.NO_ARM_STATE, "no arm state yet"
         joints = servo.kinematics.model.jnt_range[:6]
@@ -144,6 +145,8 @@ class Gate:
         if self._now is None or task.episode != self._now.episode:
             self.servo.reset(arm.q, arm.gripper)
             self._chunk = self._refused = None
+            if self._now is not None:  # whoever begins another episode wants it played
+                self._paused = ""
         if self._now is None or task.moment.stamp > self._now.moment.stamp:
             self._since = self._steady()
             self._refused = None
@@ -175,10 +178,20 @@ class Gate:
     def stop(self, engaged: bool) -> None:
         """Engage or release the emergency stop. After release only a new chunk moves the arm."""
         self._stopped, self._chunk = engaged, None
+        if engaged:
+            self._set(State.STOPPED, Reason.ESTOP, "emergency stop is engaged")
+        elif self._state is State.STOPPED:
+            self._set(State.HOLDING, Reason.NOTHING_RECEIVED, "emergency stop is released; a new chunk is awaited")
+
+    def pause(self, why: str) -> None:
+        """Hold the pose until another episode begins, or until `why` is empty; then only a new chunk moves the arm."""
+        self._paused, self._chunk = why, None
 
     def clear_fault(self) -> None:
         """Leave the fault; a cause that lasts brings it back with the next observation."""
         self._fault = self._chunk = None
+        if self._state is State.FAULT:
+            self._set(State.HOLDING, Reason.NOTHING_RECEIVED, "the fault was cleared; a new chunk is awaited")
 
     # What goes out
 
@@ -212,6 +225,8 @@ class Gate:
             return self._hold(moment, State.FAULT, self._fault.reason, self._fault.detail)
         if self._stopped:
             return self._hold(moment, State.STOPPED, Reason.ESTOP, "emergency stop is engaged")
+        if self._paused:
+            return self._hold(moment, State.HOLDING, Reason.EPISODE_OVER, self._paused)
         if self._chunk is not None and 0 <= (i := moment.step - self._chunk.moment.step) < self._reach(self._chunk):
             return self._move(moment, self._chunk.actions[i])
         if self._refused is not None:
@@ -264,6 +279,8 @@ class Gate:
             return Rejection(Reason.ABSURD_SIZE, f"a chunk asks for more than {self.ABSURD:g} times a step's limits")
         if self._stopped:
             return Rejection(Reason.ESTOP, "emergency stop is engaged")
+        if self._paused:
+            return Rejection(Reason.EPISODE_OVER, self._paused)
         if now is None:
             return Rejection(Reason.NO_ARM_STATE, "no arm state yet")
         if moment.stamp > now.moment.stamp:

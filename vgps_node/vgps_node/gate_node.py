@@ -6,6 +6,7 @@ from typing import Any
 
 from rclpy.context import Context
 from rclpy.node import Node
+from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from vgps_models.contract import Contract
@@ -45,6 +46,7 @@ class GateNode(Node):
         self.create_subscription(ActionChunk, topics.CHUNK, self._on_chunk, RELIABLE)
         self.create_service(EStop, topics.ESTOP, self._on_estop)
         self.create_service(ClearFault, topics.CLEAR_FAULT, self._on_clear_fault)
+        self.create_service(SetBool, topics.HOLD, self._on_hold)
         self.create_timer(self.PERIOD, self._on_watchdog, clock=STEADY_CLOCK)
 
     def _apply(self, parameters: dict[str, Any]) -> None:
@@ -103,6 +105,13 @@ class GateNode(Node):
         self._send()
         self._tell()
         response.ok = True
+        return response
+
+    def _on_hold(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.gate.pause("no task runs: /gate/hold was called" if request.data else "")
+        self._send()
+        self._tell()
+        response.success = True
         return response
 
     def _on_clear_fault(self, request: ClearFault.Request, response: ClearFault.Response) -> ClearFault.Response:

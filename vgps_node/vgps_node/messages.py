@@ -18,7 +18,7 @@ from vgps_models.errors import DataError
 from vgps_models.spaces import Array
 from vgps_models.spaces import Image as Pixels
 from vgps_msgs import msg as vgps
-from vgps_node.gate import Output, Status
+from vgps_node.gate import Output, Reason, State, Status
 from vgps_node.moments import ArmState, Candidates, Chunk, Moment, Progress, Scores, TaskState
 from vgps_sim.kinematics import JointCommand
 
@@ -279,6 +279,18 @@ def status_to_msg(status: Status) -> vgps.GateStatus:
         accepted=status.accepted,
         rejected=status.rejected,
         since_chunk=status.since_chunk,
+    )
+
+
+def status_from_msg(message: vgps.GateStatus) -> Status:
+    return Status(
+        Moment(stamp_of(message)),
+        State(message.state),
+        Reason(message.reason),
+        message.detail,
+        message.accepted,
+        message.rejected,
+        message.since_chunk,
     )
 
 

@@ -118,7 +118,8 @@ class SimNode(Node):
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         try:
-            state = self.sim.reset(request.task, request.seed)
+            told, limit = request.instruction.strip(), request.max_steps
+            state = self.sim.reset(request.task, request.seed, instruction=told, max_steps=limit)
         except VgpsError as error:
             response.ok, response.message = False, str(error)
             return response

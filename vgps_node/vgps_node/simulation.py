@@ -50,6 +50,7 @@ class Simulation:
         make_world: Callable[[str], World] = World,
     ) -> None:
         self.max_steps = max_steps
+        self._limit = max_steps  # of the episode that runs
         self.slice = slice
         self.clock, self.latency = "lockstep", 0.0
         self._make_world = make_world
@@ -90,8 +91,12 @@ class Simulation:
 
     # Episodes
 
-    def reset(self, task: str, seed: int) -> TaskState:
-        """Begin an episode; unknown tasks are refused and leave the present one as it is."""
+    def reset(self, task: str, seed: int, *, instruction: str = "", max_steps: int = 0) -> TaskState:
+        """Begin an episode; unknown tasks are refused and leave the present one as it is.
+
+        instruction: what is told to do; empty for the task's own sentence. max_steps: control steps after which it is
+        over; 0 for those of every episode.
+        """
         if task not in TASKS:
             raise UnknownNameError("task", task, TASKS)
         if task not in self._worlds:
@@ -102,7 +107,9 @@ class Simulation:
         joints = world.joints()
         self._command = JointCommand(joints.q, joints.gripper, world.spec.period)
         self._travelled, self._into_step, self._loop_ms = 0.0, 0.0, -1.0
-        self._state = TaskState(Moment(0, seed), task, world.task.instruction, self._state.episode + 1)
+        self._limit = max_steps or self.max_steps
+        told = instruction or world.task.instruction
+        self._state = TaskState(Moment(0, seed), task, told, self._state.episode + 1)
         return self._note()
 
     def step(self, command: JointCommand | None = None, *, loop_ms: float = -1.0) -> TaskState:
@@ -148,7 +155,7 @@ class Simulation:
             moment=Moment(self.stamp, world.seed, world.step),
             events=tuple(world.events),
             success=success,
-            done=success or world.step >= self.max_steps,
+            done=success or world.step >= self._limit,
             loop_ms=loop_ms,
         )
         return self._state

@@ -19,12 +19,17 @@ SCORES = "/value/scores"
 PROGRESS = "/progress"
 JOINT_COMMAND = "/arm/joint_command"
 GATE_STATUS = "/gate/status"
+INSTRUCTION = "/task/instruction"
+TASK_BEGIN = "/task/begin"
+TASK_END = "/task/end"
 
 RESET = "/sim/reset"
 STEP = "/sim/step"
 SET_CLOCK = "/sim/set_clock"
 ESTOP = "/gate/estop"
 CLEAR_FAULT = "/gate/clear_fault"
+HOLD = "/gate/hold"
+RUN_TASK = "/task/run"
 
 TOOL_FRAME = "tool"
 

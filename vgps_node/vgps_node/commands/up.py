@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
-from vgps_node.bringup import GraphOptions, environment, sim_graph
+from vgps_node.advising import ProgressOptions
+from vgps_node.bringup import GraphOptions, environment, served_graph
 from vgps_node.children import leave
 from vgps_node.cli import choose
 from vgps_node.conditions import Steered
@@ -19,8 +21,17 @@ from vgps_node.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
+class Advice(ProgressOptions):
+    """Whom progress_node asks, and how often. The estimator is also called --progress."""
+
+    # none: nobody | learned: our own, needs no network | gvl: a vision-language model, in the background | learned+gvl
+    estimator: Annotated[str, tyro.conf.arg(aliases=("--progress",))] = ProgressOptions.estimator
+
+
+@dataclass(frozen=True)
 class UpCommand:
     options: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
+    progress: Advice = field(default_factory=Advice)  # who says on /progress how far along it is
     trust: Path | None = None  # file of `vgps train trust`: abstain above its threshold
     log: Path = Path("runs/log")  # folder for the output of the nodes
 
@@ -32,11 +43,13 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps up sim                                  a simulated arm under guided control
         vgps up sim --rule first --k 1               the bare policy
         vgps up sim --clock realtime                 against the wall clock
-        vgps up sim --progress progress              with live estimates of progress on /progress
-        ros2 service call /sim/reset vgps_msgs/srv/Reset "{task: put_spoon_on_towel, seed: 1}"
+        vgps up sim --progress none                  nobody says how far along it is
+        vgps up sim --progress learned+gvl --progress.gvl.chat.model NAME    so does a vision-language model
+        vgps run "put the spoon on the towel"         then, in another terminal
     """
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
     command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
+    command.progress.require()
     o = command.options
     side = Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection)
     if command.trust is not None:
@@ -44,7 +57,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         o = replace(o, selection=side.selection)
     side.require_fit()
     console = Console(stderr=True, highlight=False)
-    commands = {spec.name: spec.command() for spec in sim_graph(o)}
+    commands = {spec.name: spec.command() for spec in served_graph(o, command.progress)}
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
@@ -52,7 +65,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         with Supervisor(commands, command.log, environment()) as supervisor:
             console.print(f"starting {', '.join(commands)}; logs in {command.log}")
             supervisor.wait_ready()
-            console.print(f"the graph is up ({o.clock}); Ctrl-C stops it")
+            console.print(f"the graph is up ({o.clock}); ask for a task with `vgps run`; Ctrl-C stops it")
             while True:
                 supervisor.check()
                 time.sleep(0.2)
