@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from vgps_models import checkpoint
 from vgps_models.errors import SpecError
-from vgps_models.icvf import MultilinearConfig
+from vgps_models.icvf import ICVFConfig, MultilinearConfig
 from vgps_models.perception.images import ImageConfig
 from vgps_models.training.augment import AugmentConfig
 from vgps_models.training.video import VideoTrainer, VideoTraining, train_video
@@ -58,8 +58,11 @@ def training(shards) -> VideoTraining:
 
 @pytest.mark.parametrize("head", ["scalar", "hl_gauss"])
 def test_it_learns_how_far_a_frame_is_from_the_last(training, head, tmp_path):
-    config = replace(training, steps=250, rate=2e-3, model=replace(training.model, head=head, form=64, bins=16))
-    config = replace(config, augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0), out=tmp_path / "video.safetensors")
+    config = replace(
+        training, steps=800, rate=1e-3, model=replace(training.model, head=head, form=256, bins=16),
+        icvf=ICVFConfig(gamma=0.9, polyak=0.05), sampling=replace(training.sampling, batch=32, per_video=8, goals=8),
+        augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0), out=tmp_path / "video.safetensors",
+    )  # fmt: skip
     out = train_video(config)
     assert out is not None
     card = checkpoint.read_card(out)

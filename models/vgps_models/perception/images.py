@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from vgps_models.errors import MissingDependencyError, UnknownNameError
 
+SHARP = 4.0  # of a map's softmax: untrained maps that are flat would all say the middle, whatever the image
 PATCH = 4  # pixels that the first layer of conv and resnet folds into one cell
 
 
@@ -175,7 +176,7 @@ class Places(nn.Module):
     def forward(self, grid: Tensor) -> Tensor:
         seen = grid.flatten(2)
         with torch.autocast(seen.device.type, enabled=False):
-            where = self.maps(seen.float()).softmax(-1)
+            where = (SHARP * self.maps(seen.float())).softmax(-1)
             told = [(where @ _cells(grid)).flatten(1), where.amax(-1), seen.mean(-1)]
             return self.out(torch.cat(told, dim=-1))
 
