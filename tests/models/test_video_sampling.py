@@ -120,7 +120,7 @@ def test_transitions_tell_goals_and_give_frames_by_role() -> None:
 def test_settings_that_make_no_sense_are_refused() -> None:
     for wrong in ({"random": 0.5}, {"same": 1.5}, {"batch": 0}, {"gamma": 1.0}, {"random": -0.3, "later": 1.1}):
         with pytest.raises(SpecError):
-            Sampling(**wrong)
+            Sampling(**wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(UnknownNameError, match="geometric"):
         Sampling(later_by="linear")
     with pytest.raises(DataError, match="two frames"):
