@@ -78,9 +78,8 @@ def compare(loader: Loader, consumer: Consumer, steps: int) -> dict[str, float]:
     still = replace(batch, frames=np.random.default_rng(0).integers(0, 256, batch.frames.shape).astype(np.uint8))
     consumer(still)
     half = -(-steps // 2)
-    alone = _seconds(
-        lambda: consumer(still), half
-    )  # before and after, because machines are not equally busy throughout
+    cpu = time.process_time()
+    alone = _seconds(lambda: consumer(still), half)  # before and after: machines are not equally busy
     cpu = (time.process_time() - cpu) / half
     fed = _seconds(lambda: consumer(loader.next()), 2 * half)
     alone += _seconds(lambda: consumer(still), half)
