@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -29,7 +30,7 @@ def film(
     shades = shades or [20 + 180 * i // max(1, len(at_ms) - 1) for i in range(len(at_ms))]
     options = {"bf": "2", "g": "60", "crf": "10"} if codec == "libx264" else {"crf": "10", "b": "2M"}
     with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
-        stream = container.add_stream(codec, rate=30, options=options)
+        stream: Any = container.add_stream(codec, rate=30, options=options)
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
         for shade, ms in zip(shades, at_ms, strict=True):

@@ -99,8 +99,11 @@ def test_a_damaged_frame_is_an_error_by_name_in_every_way_of_loading(tmp_path: P
     shards = VideoShards(root)
     (frames,) = [path for path in root.glob("*.frames") if path.stat().st_size]
     frames.write_bytes(bytes(frames.stat().st_size))
-    for how in ({"workers": 0}, {"workers": 1}, {"workers": 1, "budget_mb": 100}):
-        with Loader(shards, SETTINGS, **how) as loader, pytest.raises(DataError, match="of 0 cannot be decoded"):
+    for workers, budget in ((0, 0.0), (1, 0.0), (1, 100.0)):
+        with (
+            Loader(shards, SETTINGS, workers=workers, budget_mb=budget) as loader,
+            pytest.raises(DataError, match="of 0 cannot be decoded"),
+        ):
             loader.next()
 
 

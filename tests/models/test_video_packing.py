@@ -243,8 +243,8 @@ def test_a_video_that_kills_its_decoder_costs_that_video(zoo: Path, tmp_path: Pa
     from deadly import Deadly, shown  # pyright: ignore[reportMissingImports]
 
     names = ["a", "b", "c"]
-    recordings = [shown(name, zoo / "good.mp4") for name in names]
-    recordings[1] = Deadly("b", "made up", "camera", "", "", int(signal.SIGSEGV))
+    good = {name: shown(name, zoo / "good.mp4") for name in names}
+    recordings = [good["a"], Deadly("b", "made up", "camera", "", "", int(signal.SIGSEGV)), good["c"]]
     config = PackConfig((), tmp_path, SMALL, processes=2)
     heard: list[tuple[str, str]] = []
     make_plan(tmp_path, SMALL, names)

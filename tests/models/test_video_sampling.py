@@ -150,7 +150,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
     for wrong in ({"random": 0.5}, {"same": 1.5}, {"batch": 0}, {"gamma": 1.0}, {"random": -0.3, "later": 1.1},
                   {"per_video": 3}, {"goals": 0}):  # fmt: skip
         with pytest.raises(SpecError):
-            Sampling(**wrong)  # type: ignore[arg-type]
+            Sampling(**wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(UnknownNameError, match="geometric"):
         Sampling(later_by="linear")
     with pytest.raises(DataError, match="two frames"):

@@ -78,13 +78,14 @@ def compare(loader: Loader, consumer: Consumer, steps: int) -> dict[str, float]:
     still = replace(batch, frames=np.random.default_rng(0).integers(0, 256, batch.frames.shape).astype(np.uint8))
     consumer(still)
     half = -(-steps // 2)
-    alone = _seconds(
-        lambda: consumer(still), half
-    )  # before and after, because machines are not equally busy throughout
+    cpu = time.process_time()
+    alone = _seconds(lambda: consumer(still), half)  # before and after: machines are not equally busy
+    cpu = (time.process_time() - cpu) / half
     fed = _seconds(lambda: consumer(loader.next()), 2 * half)
     alone += _seconds(lambda: consumer(still), half)
     steps = 2 * half
     return {
+        "consumer_cpu_s_per_step": round(cpu, 4),
         "consumer_alone_steps_per_s": round(steps / alone, 2),
         "consumer_fed_steps_per_s": round(steps / fed, 2),
         "fed_to_alone": round(alone / fed, 3),
