@@ -1,4 +1,4 @@
-"""vgps train encoder|policy|critic|pixels|progress|trust"""
+"""vgps train encoder|video|policy|critic|pixels|progress|trust"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vgps_node.cli import choose
 
 PARTS = {
     "encoder": ("encoder", "EncoderTraining", "train_encoder"),
+    "video": ("video", "VideoTraining", "train_video"),
     "policy": ("policy", "PolicyTraining", "train_policy"),
     "critic": ("critic", "CriticTraining", "train_critic"),
     "pixels": ("pixel_critic", "PixelTraining", "train_pixels"),
@@ -24,8 +25,10 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
     Examples:
         vgps train encoder --data data/scenes --out runs/encoder.safetensors
+        vgps train video --data data/shards --out runs/video.safetensors
         vgps train policy --data data/mixed --encoder runs/encoder.safetensors --out runs/policy.safetensors
         vgps train critic --data data/mixed --policy runs/policy.safetensors --out runs/critic.safetensors
+        vgps train critic --data data/mixed --policy policy --encoder runs/video.safetensors --encoder-rate 1e-4
         vgps train pixels --data data/mixed --policy runs/policy.safetensors --out runs/pixel_critic.safetensors
         vgps train progress --data data/mixed --out runs/progress.safetensors
         vgps train trust --data data/mixed --policy runs/policy.safetensors --critic runs/critic.safetensors
