@@ -1,0 +1,135 @@
+"""One performance, from a seed to the frames of its views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vgps_models.spaces import Image
+from vgps_sim.objects import get_thing
+from vgps_sim.people.acting import Actor, home_of, nearest_yaw
+from vgps_sim.people.embodiments import EMBODIMENTS, get_embodiment
+from vgps_sim.people.manner import Manner, draw_manner
+from vgps_sim.people.parts import Tip
+from vgps_sim.people.setting import make_setting
+from vgps_sim.people.stage import Stage
+from vgps_sim.people.views import FRONT, IN_FRONT, View, free_view, front_view
+from vgps_sim.tasks import TASKS, Place, Task, get_task
+
+SHORTEST, LONGEST = 20, 60  # frames
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """frames: view -> (T, size, size, 3) uint8, the same moments in all of them. words: the task as it was told.
+
+    success: the task's own condition, at the last frame. fault: what was to go wrong, or nothing. mended: and to be
+    put right.
+    """
+
+    task: str
+    embodiment: str
+    seed: int
+    words: str
+    frames: dict[str, Image]
+    success: bool
+    fault: str
+    mended: bool
+
+    @property
+    def length(self) -> int:
+        return len(next(iter(self.frames.values())))
+
+
+def perform(
+    embodiment: str,
+    task_id: str,
+    seed: int,
+    *,
+    views: int = 1,
+    size: int = 128,
+    failures: float = 0.25,
+    front: float = 0.5,
+    attempt: int = 0,
+) -> Performance:
+    """Play and film one performance; all of it is drawn from embodiment, task, seed and attempt.
+
+    views: cameras that look on; more of them change nothing else. failures: share that is meant to fail.
+    front: share whose first view is the robot's front camera.
+    """
+    task = get_task(task_id)
+    make = get_embodiment(embodiment)
+    key = [list(EMBODIMENTS).index(embodiment), list(TASKS).index(task_id), abs(int(seed)), attempt]
+    play, scenery, cameras = (np.random.default_rng(s) for s in np.random.SeedSequence(key).spawn(3))
+    words = str(play.choice([task.instruction, *task.paraphrases]))
+    manner = draw_manner(play, failures)
+    from_front = bool(play.random() < front)
+    places = task.layout(play)
+    natural_at = make(np.random.default_rng(0), 0.0)
+    side = _side(task, manner, places, natural_at.natural_yaw, natural_at.turn, from_front, play)
+    actor = make(scenery, side)
+    filmed = list(_views(views, side, from_front, cameras))
+    setting = make_setting(task, actor, filmed, places, scenery)
+    home = home_of(side, play)
+    stage = Stage(task, setting, actor, Tip(home, actor.natural_yaw, float(play.uniform(0.02, 0.05))))
+    try:
+        frames = {view.name: [stage.picture(view.name, size)] for view in filmed}
+        count = 1
+        for _ in _moments(stage, Actor(stage, manner, play, home)):
+            for view in filmed:
+                frames[view.name].append(stage.picture(view.name, size))
+            count += 1
+            if count == LONGEST:
+                break
+        success = task.success(stage)
+    finally:
+        stage.close()
+    pictures = {name: np.stack(taken) for name, taken in frames.items()}
+    return Performance(task_id, embodiment, seed, words, pictures, success, manner.fault, manner.mended)
+
+
+def _moments(stage: Stage, actor: Actor) -> Iterator[None]:
+    """A frame each, until the actor is done and there are enough of them."""
+    count = 1
+    for stroke in actor.act():
+        for _ in stage.follow(stroke):
+            count += 1
+            yield
+    while count < SHORTEST:
+        for _ in stage.follow(actor.rest()):
+            count += 1
+            yield
+
+
+def _views(count: int, side: float, from_front: bool, rng: np.random.Generator) -> Iterator[View]:
+    first, *others = rng.spawn(count)
+    yield front_view(first) if from_front else free_view("free_0", side, first)
+    for number, own in enumerate(others, 1):
+        yield free_view(f"free_{number}", side, own)
+
+
+def _side(
+    task: Task, manner: Manner, places: dict[str, Place], natural: float, turn: float, from_front: bool,
+    rng: np.random.Generator,
+) -> float:  # fmt: skip
+    """Azimuth [rad] to reach from, at which neither grasping nor placing twists the wrist more than it can.
+
+    natural: yaw of the tip that is at ease when it reaches from azimuth 0.
+    """
+    thing = task.distractor if manner.fault == "wrong_object" else task.object
+    asked = [thing, *([task.target] if task.target in ("basket", "yellow_block") else [])]
+    best, least = 0.0, np.inf
+    for _ in range(100):
+        side = float(rng.uniform(-np.pi, np.pi))
+        if from_front and abs(side) < IN_FRONT:
+            continue
+        at_ease = side + natural
+        twists = [abs(nearest_yaw(places[n].yaw, get_thing(n).symmetry, at_ease) - at_ease) for n in asked]
+        excess = max(0.0, max(twists) - turn)
+        if excess < least:
+            best, least = side, excess
+        if excess == 0.0:
+            break
+    return best
