@@ -20,7 +20,7 @@ class Crane:
     def __init__(self, rng: np.random.Generator, side: float) -> None:
         self.side = side
         self._along_y = bool(rng.random() < 0.5)  # the bridge spans y, and travels along x
-        self._height = rng.uniform(0.40, 0.52)  # [m] of the bridge
+        self._height = rng.uniform(0.37, 0.43)  # [m] of the bridge
         self._frame, self._claw = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.85, 3)
         self._metal = np.full(3, rng.uniform(0.35, 0.8))
         self._width = rng.uniform(0.005, 0.009)  # [m] half width of a finger

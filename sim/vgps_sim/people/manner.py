@@ -40,7 +40,7 @@ def draw_manner(rng: np.random.Generator, failures: float) -> Manner:
         fault=fault,
         mended=mended,
         hover=float(rng.uniform(0.055, 0.1)),
-        carry=float(rng.uniform(0.08, 0.14)),
+        carry=float(rng.uniform(0.07, 0.12)),
         bow=float(rng.uniform(0.0, 0.25)),
         pause=float(rng.choice([0.0, 0.25])),
         idle=(float(rng.uniform(0.0, 0.5)), float(rng.uniform(0.4, 0.9))),

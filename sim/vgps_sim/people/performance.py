@@ -70,7 +70,7 @@ def perform(
     natural_at = make(np.random.default_rng(0), 0.0)
     side = _side(task, manner, places, natural_at.natural_yaw, natural_at.turn, from_front, play)
     actor = make(scenery, side)
-    filmed = list(_views(views, side, from_front, cameras))
+    filmed = list(_views(views, side, places, from_front, cameras))
     setting = make_setting(task, actor, filmed, places, scenery)
     home = home_of(side, play)
     stage = Stage(task, setting, actor, Tip(home, actor.natural_yaw, float(play.uniform(0.02, 0.05))))
@@ -103,11 +103,13 @@ def _moments(stage: Stage, actor: Actor) -> Iterator[None]:
             yield
 
 
-def _views(count: int, side: float, from_front: bool, rng: np.random.Generator) -> Iterator[View]:
-    first, *others = rng.spawn(count)
-    yield front_view(first) if from_front else free_view("free_0", side, first)
-    for number, own in enumerate(others, 1):
-        yield free_view(f"free_{number}", side, own)
+def _views(
+    count: int, side: float, places: dict[str, Place], from_front: bool, rng: np.random.Generator
+) -> Iterator[View]:
+    points = np.array([[place.x, place.y, 0.02] for place in places.values()])
+    for number, own in enumerate(rng.spawn(count)):
+        front = from_front and number == 0
+        yield front_view(own) if front else free_view(f"free_{number}", side, points, own)
 
 
 def _side(

@@ -58,7 +58,7 @@ def _resize(body: mujoco.MjsBody, factor: float) -> None:
 
 def _tint(body: mujoco.MjsBody, rng: np.random.Generator) -> None:
     """One shade for the whole thing, so that it still is what its name says."""
-    factor = rng.uniform(0.75, 1.2) * rng.uniform(0.88, 1.12, 3)
+    factor = rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3)
     for geom in body.geoms:
         geom.rgba = [*np.clip(geom.rgba[:3] * factor, 0, 1), 1.0]
 
@@ -84,13 +84,13 @@ def _room(spec: mujoco.MjSpec, rng: np.random.Generator) -> None:
     lamp, head = spec.light("lamp"), spec.visual.headlight
     lamp.dir = [*rng.uniform(-0.9, 0.9, 2), -1.0]
     warmth = np.array([1.0, 1.0, 1.0]) + rng.uniform(-0.12, 0.12) * np.array([1.0, 0.1, -1.0])
-    lamp.diffuse = rng.uniform(0.15, 0.55) * warmth
-    head.ambient, head.diffuse = rng.uniform(0.2, 0.42) * warmth, rng.uniform(0.12, 0.38) * warmth
+    lamp.diffuse = rng.uniform(0.25, 0.55) * warmth
+    head.ambient, head.diffuse = rng.uniform(0.27, 0.42) * warmth, rng.uniform(0.15, 0.38) * warmth
 
 
 def pattern(rng: np.random.Generator) -> Array:
     """A table top: plain, wood, stone, cloth with stripes or checks. Shape (TEXTURE, TEXTURE, 3) uint8."""
-    base = np.clip(rng.uniform(0.15, 0.9) + rng.normal(0, 0.13, 3), 0.03, 0.97)
+    base = np.clip(rng.uniform(0.22, 0.9) + rng.normal(0, 0.13, 3), 0.03, 0.97)
     other = np.clip(base + rng.choice([-1, 1]) * rng.uniform(0.05, 0.3) + rng.normal(0, 0.05, 3), 0, 1)
     y, x = np.mgrid[0:TEXTURE, 0:TEXTURE] / TEXTURE * 2 * np.pi
     kind = rng.choice(["plain", "wood", "stone", "stripes", "checks"], p=[0.25, 0.3, 0.2, 0.12, 0.13])

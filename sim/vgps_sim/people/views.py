@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
 from vgps_sim.people.parts import TABLE
-from vgps_sim.scene import CAMERAS, Camera
+from vgps_sim.scene import CAMERAS, Camera, look_at
 
 FRONT = "front"
 IN_FRONT = 0.9  # [rad] to either side of the front camera in which nobody stands when it films
 BESIDE = 0.75  # [rad] that a free camera keeps from whoever reaches over the table
+
+INSIDE = 0.85  # of the way from the middle of the picture to its edge
+NEAREST = 0.22  # [m]
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,33 @@ def front_view(rng: np.random.Generator) -> View:
     return View(FRONT, _camera(position, target, camera.fovy + rng.uniform(-1.5, 1.5)))
 
 
-def free_view(name: str, side: float, rng: np.random.Generator) -> View:
-    """Anywhere around the table but behind whoever reaches over it from azimuth `side` [rad]."""
+def free_view(name: str, side: float, points: Array, rng: np.random.Generator) -> View:
+    """Anywhere around the table but behind whoever reaches over it from azimuth `side` [rad].
+
+    points: what must be in the picture, (n, 3) [m].
+    """
     while True:
-        azimuth = rng.uniform(-np.pi, np.pi)
-        if abs(_wrapped(azimuth - side)) > BESIDE:
-            break
-    elevation, fovy = rng.uniform(0.3, 1.15), rng.uniform(34.0, 60.0)
-    # So far away that some .17 to .25 m around the middle of the table fill half of the picture.
-    distance = rng.uniform(0.17, 0.25) / np.tan(np.deg2rad(fovy) / 2)
-    direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    target = TABLE + [0, 0, 0.035] + rng.uniform(-0.03, 0.03, 3)
-    return View(name, _camera(target + distance * np.array(direction), target, fovy))
+        azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.3, 1.15)
+        fovy, around = rng.uniform(34.0, 60.0), rng.uniform(0.17, 0.27)
+        if abs(_wrapped(azimuth - side)) < BESIDE:
+            continue
+        # So far away that `around` metres to either side of the middle of the table fill the picture.
+        distance = around / np.tan(np.deg2rad(fovy) / 2)
+        direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+        target = TABLE + [0, 0, 0.035] + rng.uniform(-0.04, 0.04, 3)
+        camera = _camera(target + distance * np.array(direction), target, fovy)
+        if _shows(camera, points):
+            return View(name, camera)
+
+
+def _shows(camera: Camera, points: Array) -> bool:
+    """All points are well within the picture and none is right before the lens."""
+    rotation = np.empty(9)
+    mujoco.mju_quat2Mat(rotation, look_at(camera))
+    local = (points - np.array(camera.position)) @ rotation.reshape(3, 3)
+    depth = -local[:, 2]
+    edge = INSIDE * np.tan(np.deg2rad(camera.fovy) / 2) * depth
+    return bool((depth > NEAREST).all() and (np.abs(local[:, :2]) < edge[:, None]).all())
 
 
 def _camera(position: Array, target: Array, fovy: float) -> Camera:
