@@ -1,7 +1,4 @@
-"""Moments of videos, one video a row: docs/contact_sheet.py data/people docs/images/videos.jpg [rows of each embodiment].
-
-Reads the folder that `vgps videos` wrote.
-"""
+"""Moments of videos that `vgps videos` wrote, one a row: docs/contact_sheet.py data/people docs/images/videos.jpg."""
 
 import json
 import sys

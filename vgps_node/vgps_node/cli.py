@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "eval": Command("evaluation:main", "success rates of policies, on the same seeds, with intervals"),
     "collect": Command("collect:main", "record demonstrations in the simulator"),
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
+    "videos": Command("videos:main", "film other embodiments at the tasks, without actions"),
     "train": Command("train:main", "train encoder, policy, critic or progress estimator"),
     "data": Command("data:main", "info, check, repair, progress or filter a data set"),
     "progress": Command("progress:main", "how far along an episode is, and whether the estimator can be trusted"),

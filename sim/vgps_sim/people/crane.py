@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
+from vgps_models.spaces import Array
 from vgps_sim.people.parts import TABLE, Pose, Tip, knee, part, pointing, rod, slab, turned
 
 REACH = (0.36, 0.44)  # [m] half sizes of the gantry along x and y
@@ -31,14 +32,9 @@ class Crane:
         return self._yaw
 
     def add(self, spec: mujoco.MjSpec) -> None:
-        (x, y), z = REACH, self._height
-        stand = part(spec, "crane_stand")
-        ends = ((-x, y), (x, y)) if self._along_y else ((-x, y), (-x, -y))
-        for sign in (1.0, -1.0):
-            (x0, y0), (x1, y1) = ((sign * a if not self._along_y else a, sign * b if self._along_y else b) for a, b in ends)
-            rod(stand, (x0, y0, z), (x1, y1, z), 0.011, self._frame)
-            rod(stand, (x0, y0, 0.011), (x0, y0, z), 0.011, self._frame)
-            rod(stand, (x1, y1, 0.011), (x1, y1, z), 0.011, self._frame)
+        (x, y), stand = REACH, part(spec, "crane_stand")
+        for start, end in self._bars():
+            rod(stand, start, end, 0.011, self._frame)
         half = y if self._along_y else x
         bridge = part(spec, "crane_bridge")
         slab(bridge, (0, 0, 0.02), (0.014, half, 0.009), self._metal)
@@ -54,6 +50,29 @@ class Crane:
             lower = part(spec, f"crane_{finger}_2")
             slab(lower, (0, 0, 0.034), (self._width, THICK * 0.9, 0.034), self._metal)
             slab(lower, (0, 0, 0.058), (self._width * 1.15, THICK, 0.0115), np.full(3, 0.12))
+
+    def hides(self, eye: Array, points: Array) -> bool:
+        """Too near to a bar or to where the bridge travels, or a bar right before one of the points."""
+        local = np.abs(eye - TABLE)
+        if (local[:2] < np.add(REACH, 0.12)).all() and abs(eye[2] - self._height) < 0.2:
+            return True
+        way = np.linspace(0.0, 1.0, 25)[:, None]
+        seen = eye + np.linspace(0.0, 0.8, 25)[:, None, None] * (points - eye) - TABLE  # (25, n, 3)
+        for start, end in self._bars():
+            bar = start + way * (end - start)
+            if np.linalg.norm(seen[:, :, None] - bar, axis=-1).min() < 0.07:
+                return True
+        return False
+
+    def _bars(self) -> list[tuple[Array, Array]]:
+        """Ends of the rails and legs, from the middle of the table."""
+        (x, y), z = REACH, self._height
+        bars = []
+        for sign in (1.0, -1.0):
+            first, last = ((-x, sign * y), (x, sign * y)) if self._along_y else ((sign * x, -y), (sign * x, y))
+            ends = [np.array([*end, z]) for end in (first, last)]
+            bars += [(ends[0], ends[1]), *((end * [1, 1, 0] + [0, 0, 0.011], end) for end in ends)]
+        return bars
 
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         square = turned(0.0 if self._along_y else np.pi / 2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from vgps_models.spaces import Array
 from vgps_sim.objects import ELLIPSOID, LOOKS_ONLY
-from vgps_sim.people.parts import TABLE, Colour, Pose, Tip, knee, part, pointing, rod, turned
+from vgps_sim.people.parts import TABLE, Colour, Pose, Tip, beside, knee, part, pointing, rod, turned
 
 SKINS: tuple[Colour, ...] = (
     (0.96, 0.80, 0.69), (0.91, 0.72, 0.58), (0.83, 0.62, 0.47), (0.72, 0.51, 0.36),
@@ -42,6 +42,8 @@ FINGERS: dict[str, Finger] = {
     "ring": Finger((-0.013, 0.030, PALM_HEIGHT), -0.023, 0.005, (0.043, 0.047), 0.0076),
     "little": Finger((-0.032, 0.023, PALM_HEIGHT - 0.004), -0.036, 0.014, (0.034, 0.038), 0.0066),
 }
+# Middle and half sizes of what fills the palm: its back, and the ball of the thumb.
+FLESH = (((0.0, 0.014, 0.125), (0.036, 0.0155, 0.052)), ((0.02, -0.004, 0.125), (0.017, 0.016, 0.036)))
 WRIST = np.array([-0.002, -0.004, 0.168])
 FOREARM, UPPER_ARM = 0.27, 0.30
 
@@ -87,7 +89,7 @@ class Hand:
                 type=ELLIPSOID, size=[0.6 * r, 0.25 * r, 0.9 * r], pos=[0, -0.92 * r - 0.02 * l2, 0.88 * l2],
                 rgba=[*self._nail, 1.0], **LOOKS_ONLY,
             )  # fmt: skip
-        for centre, half in (((0.0, 0.014, 0.125), (0.036, 0.0155, 0.052)), ((0.02, -0.004, 0.125), (0.017, 0.016, 0.036))):
+        for centre, half in FLESH:
             palm.add_geom(
                 type=ELLIPSOID, size=list(np.array(half) * s), pos=list(np.array(centre) * self._mirror * s),
                 rgba=[*self._skin, 1.0], **LOOKS_ONLY,
@@ -97,6 +99,9 @@ class Hand:
         rod(forearm, (0, 0, 0), (0, 0, self._bare + 0.05), 0.026 * s, self._arm)
         rod(forearm, (0, 0, self._bare + 0.045), (0, 0, FOREARM), 0.037 * s, self._sleeve)
         rod(upper, (0, 0, 0), (0, 0, UPPER_ARM), 0.044 * s, self._sleeve)
+
+    def hides(self, eye: Array, points: Array) -> bool:
+        return beside(self.side, eye)
 
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         s = self._scale
@@ -114,7 +119,7 @@ class Hand:
             start, outward = palm(finger.knuckle), finger.side * y_axis
             reach = finger.side * (tip.gap / 2 + finger.radius * s + 0.6 * finger.raised)
             end = tip.world(np.array([finger.x, 0.0, finger.raised]) * self._mirror * s + [0.0, reach, 0.0])
-            middle = knee(start, end, *(bone * s for bone in finger.bones), outward)
+            middle = knee(start, end, finger.bones[0] * s, finger.bones[1] * s, outward)
             yield f"hand_{name}_1", pointing(start, middle, x_axis)
             yield f"hand_{name}_2", pointing(middle, end, finger.side * x_axis)
 

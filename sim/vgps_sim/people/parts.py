@@ -13,7 +13,8 @@ from vgps_models.spaces import Array
 from vgps_sim.objects import BOX, CAPSULE, LOOKS_ONLY
 
 TABLE = np.array([0.27, 0.0, 0.0])  # [m] middle of where things are laid
-Colour = Sequence[float]  # red, green, blue in 0..1
+Colour = Sequence[float] | Array  # red, green, blue in 0..1
+Point = Sequence[float] | Array  # (3,) [m]
 Pose = tuple[Array, Array]  # position (3,) [m] and rotation (3, 3), columns the part's axes, in the base frame
 
 
@@ -29,7 +30,7 @@ class Tip:
     yaw: float
     gap: float
 
-    def world(self, local: Sequence[float] | Array) -> Array:
+    def world(self, local: Point) -> Array:
         """A point (3,) of the tip's frame in the base frame [m]."""
         return self.position + turned(self.yaw) @ np.asarray(local, dtype=np.float64)
 
@@ -53,6 +54,10 @@ class Embodiment(Protocol):
         """Its parts, each a mocap body."""
         ...
 
+    def hides(self, eye: Array, points: Array) -> bool:
+        """Whether from `eye` (3,) one would see little but the manipulator, and not the `points` (n, 3) [m]."""
+        ...
+
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         """Where each part is when the tip is there."""
         ...
@@ -64,16 +69,22 @@ def turned(yaw: float) -> Array:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
+def beside(side: float, eye: Array) -> bool:
+    """Whether `eye` is where somebody stands who reaches over the table from azimuth `side` [rad]."""
+    away = np.arctan2(eye[1] - TABLE[1], eye[0] - TABLE[0]) - side
+    return bool(abs((away + np.pi) % (2 * np.pi) - np.pi) < 0.75)
+
+
 def part(spec: mujoco.MjSpec, name: str) -> mujoco.MjsBody:
     return spec.worldbody.add_body(name=name, mocap=True)
 
 
-def rod(body: mujoco.MjsBody, start: Sequence[float], end: Sequence[float], radius: float, colour: Colour) -> None:
+def rod(body: mujoco.MjsBody, start: Point, end: Point, radius: float, colour: Colour) -> None:
     """A round stick of a part, in the part's frame."""
     body.add_geom(type=CAPSULE, size=[radius, 0, 0], fromto=[*start, *end], rgba=[*colour, 1.0], **LOOKS_ONLY)
 
 
-def slab(body: mujoco.MjsBody, centre: Sequence[float], half: Sequence[float], colour: Colour) -> None:
+def slab(body: mujoco.MjsBody, centre: Point, half: Point, colour: Colour) -> None:
     """A box of a part, in the part's frame."""
     body.add_geom(type=BOX, size=list(half), pos=list(centre), rgba=[*colour, 1.0], **LOOKS_ONLY)
 

@@ -12,10 +12,10 @@ from vgps_sim.objects import get_thing
 from vgps_sim.people.acting import Actor, home_of, nearest_yaw
 from vgps_sim.people.embodiments import EMBODIMENTS, get_embodiment
 from vgps_sim.people.manner import Manner, draw_manner
-from vgps_sim.people.parts import Tip
+from vgps_sim.people.parts import Embodiment, Tip
 from vgps_sim.people.setting import make_setting
 from vgps_sim.people.stage import Stage
-from vgps_sim.people.views import FRONT, IN_FRONT, View, free_view, front_view
+from vgps_sim.people.views import IN_FRONT, View, free_view, front_view
 from vgps_sim.tasks import TASKS, Place, Task, get_task
 
 SHORTEST, LONGEST = 20, 60  # frames
@@ -70,7 +70,7 @@ def perform(
     natural_at = make(np.random.default_rng(0), 0.0)
     side = _side(task, manner, places, natural_at.natural_yaw, natural_at.turn, from_front, play)
     actor = make(scenery, side)
-    filmed = list(_views(views, side, places, from_front, cameras))
+    filmed = list(_views(views, actor, places, from_front, cameras))
     setting = make_setting(task, actor, filmed, places, scenery)
     home = home_of(side, play)
     stage = Stage(task, setting, actor, Tip(home, actor.natural_yaw, float(play.uniform(0.02, 0.05))))
@@ -104,12 +104,12 @@ def _moments(stage: Stage, actor: Actor) -> Iterator[None]:
 
 
 def _views(
-    count: int, side: float, places: dict[str, Place], from_front: bool, rng: np.random.Generator
+    count: int, embodiment: Embodiment, places: dict[str, Place], from_front: bool, rng: np.random.Generator
 ) -> Iterator[View]:
     points = np.array([[place.x, place.y, 0.02] for place in places.values()])
     for number, own in enumerate(rng.spawn(count)):
         front = from_front and number == 0
-        yield front_view(own) if front else free_view(f"free_{number}", side, points, own)
+        yield front_view(own) if front else free_view(f"free_{number}", embodiment, points, own)
 
 
 def _side(

@@ -149,9 +149,7 @@ def _free_place(
 def _cup(body: mujoco.MjsBody, colour: Array, rng: np.random.Generator) -> None:
     r, h = rng.uniform(0.025, 0.036), rng.uniform(0.03, 0.045)
     body.add_geom(type=CYLINDER, size=[r, h, 0], pos=[0, 0, h], rgba=[*colour, 1], **SOLID)
-    body.add_geom(
-        type=CYLINDER, size=[0.85 * r, 0.001, 0], pos=[0, 0, 2 * h], rgba=[*(0.4 * colour), 1], **LOOKS_ONLY
-    )
+    body.add_geom(type=CYLINDER, size=[0.85 * r, 0.001, 0], pos=[0, 0, 2 * h], rgba=[*(0.4 * colour), 1], **LOOKS_ONLY)
     body.add_geom(
         type=CAPSULE, size=[0.004, 0, 0], fromto=[r + 0.01, 0, 0.5 * h, r + 0.01, 0, 1.5 * h], rgba=[*colour, 1],
         **LOOKS_ONLY,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
-from vgps_sim.people.parts import Pose, Tip, knee, part, pointing, rod, slab, turned
+from vgps_models.spaces import Array
+from vgps_sim.people.parts import Pose, Tip, beside, knee, part, pointing, rod, slab, turned
 
 LENGTH = 0.235  # [m] from the tips to the joint of the arms
 ARMS = (0.118, 0.124)  # [m] of the arm above and below its bend
@@ -38,6 +39,9 @@ class Tongs:
             slab(upper, (0, 0, 0.062), (self._width * 1.12, THICK * 1.8, 0.042), self._grip)
             slab(lower, (0, 0, ARMS[1] / 2), (self._width * 0.9, THICK * 0.9, ARMS[1] / 2), self._steel)
             slab(lower, (0, 0, ARMS[1] - 0.014), (self._width * 1.25, THICK, 0.015), self._grip)
+
+    def hides(self, eye: Array, points: Array) -> bool:
+        return beside(self.side, eye)
 
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         frame = turned(tip.yaw)

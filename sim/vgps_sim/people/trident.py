@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import mujoco
 import numpy as np
 
-from vgps_sim.people.parts import Pose, Tip, knee, part, pointing, rod, slab, turned
+from vgps_models.spaces import Array
+from vgps_sim.people.parts import Pose, Tip, beside, knee, part, pointing, rod, slab, turned
 
 HUB = 0.098  # [m] of the fingers' hinges above the tip
 RADIUS = 0.0055  # [m] of a fingertip
@@ -40,6 +41,9 @@ class Trident:
             slab(first, (0, 0, 0.052), (0.0062, 0.0062, 0.0062), self._hub)
             rod(last, (0, 0, 0), (0, 0, 0.06), 0.0042, self._metal)
             rod(last, (0, 0, 0.048), (0, 0, 0.066), RADIUS, self._rubber)
+
+    def hides(self, eye: Array, points: Array) -> bool:
+        return beside(self.side, eye)
 
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         frame = turned(tip.yaw)

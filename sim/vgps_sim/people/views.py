@@ -8,12 +8,11 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
-from vgps_sim.people.parts import TABLE
+from vgps_sim.people.parts import TABLE, Embodiment
 from vgps_sim.scene import CAMERAS, Camera, look_at
 
 FRONT = "front"
 IN_FRONT = 0.9  # [rad] to either side of the front camera in which nobody stands when it films
-BESIDE = 0.75  # [rad] that a free camera keeps from whoever reaches over the table
 
 INSIDE = 0.85  # of the way from the middle of the picture to its edge
 NEAREST = 0.22  # [m]
@@ -33,22 +32,17 @@ def front_view(rng: np.random.Generator) -> View:
     return View(FRONT, _camera(position, target, camera.fovy + rng.uniform(-1.5, 1.5)))
 
 
-def free_view(name: str, side: float, points: Array, rng: np.random.Generator) -> View:
-    """Anywhere around the table but behind whoever reaches over it from azimuth `side` [rad].
-
-    points: what must be in the picture, (n, 3) [m].
-    """
+def free_view(name: str, embodiment: Embodiment, points: Array, rng: np.random.Generator) -> View:
+    """Anywhere around the table from where `points` (n, 3) [m] are in the picture and not hidden."""
     while True:
         azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.3, 1.15)
         fovy, around = rng.uniform(34.0, 60.0), rng.uniform(0.17, 0.27)
-        if abs(_wrapped(azimuth - side)) < BESIDE:
-            continue
         # So far away that `around` metres to either side of the middle of the table fill the picture.
         distance = around / np.tan(np.deg2rad(fovy) / 2)
         direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
         target = TABLE + [0, 0, 0.035] + rng.uniform(-0.04, 0.04, 3)
         camera = _camera(target + distance * np.array(direction), target, fovy)
-        if _shows(camera, points):
+        if _shows(camera, points) and not embodiment.hides(np.array(camera.position), points):
             return View(name, camera)
 
 
@@ -65,7 +59,3 @@ def _shows(camera: Camera, points: Array) -> bool:
 def _camera(position: Array, target: Array, fovy: float) -> Camera:
     (px, py, pz), (tx, ty, tz) = map(float, position), map(float, target)
     return Camera((px, py, pz), (tx, ty, tz), float(fovy))
-
-
-def _wrapped(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
