@@ -18,6 +18,8 @@ from vgps_sim.people.stage import Stage, Stroke
 
 SPEED = 0.3  # [m/s] at pace 1
 LOW, HIGH = np.array([0.0, -0.36]), np.array([0.54, 0.36])  # [m] where a dropped thing is still fetched
+# Where along a long thing it is grasped, from its middle towards its thick end [m].
+ALONG = {"spoon": (-0.028, -0.006), "carrot": (-0.013, 0.013), "eggplant": (-0.013, 0.013)}
 Strokes = Iterator[Stroke]
 
 
@@ -82,9 +84,9 @@ class Actor:
         yield from self._above(thing, 0.0)
         yield from self._pause()
         yaw, at = self._grasp_yaw(thing), stage.position(thing)
-        along = self.rng.uniform(-0.013, 0.013) if measures.symmetry == 2 else 0.0
+        along = self.rng.uniform(*ALONG.get(thing, (0.0, 0.0)))
         height = at[2] + self.rng.uniform(measures.grasp_height - measures.rest_height, 0.0) * stage.scales[thing]
-        at = at + along * turned(yaw)[:, 0]
+        at = at + along * turned(stage.yaw(thing))[:, 0]
         at[2] = max(height, stage.embodiment.clearance)
         yield self._to(at, yaw=yaw, minimum=0.3)
         yield self._to(gap=stage.width(thing), seconds=self.rng.uniform(0.25, 0.4))
@@ -106,7 +108,7 @@ class Actor:
         stage, yaw = self.stage, self._grasp_yaw(thing)
         top = stage.position(thing)[2] + stage.rest_height(thing)
         if self.rng.random() < 0.5:
-            across = stage.width(thing) / 2 + self.rng.uniform(0.043, 0.055)
+            across = stage.width(thing) / 2 + self.rng.uniform(0.054, 0.066)
             others = [stage.position(name)[:2] for name in stage.task.things if name != thing]
             here, y_axis = stage.position(thing)[:2], turned(yaw)[:2, 1]
             room = [min(np.linalg.norm(here + sign * across * y_axis - other) for other in others) for sign in (1, -1)]
@@ -140,7 +142,7 @@ class Actor:
         stage, task = self.stage, self.stage.task
         yield from self._over_target(thing)
         yield from self._pause()
-        above = self.rng.uniform(0.008, 0.022) if task.target == "basket" else self.rng.uniform(0.002, 0.005)
+        above = self.rng.uniform(0.016, 0.028) if task.target == "basket" else self.rng.uniform(0.002, 0.005)
         bottom = stage.top(task.target) + stage.rest_height(thing) - (stage.held.offset[2] if stage.held else 0.0)
         x, y, _ = stage.tip.position
         yield self._to(np.array([x, y, bottom + above]), minimum=0.4)
@@ -168,16 +170,18 @@ class Actor:
         here = self.stage.tip.position[:2]
         way = float(np.linalg.norm(goal - here))
         taken = (goal - here) * float(np.clip((way - 0.13) / max(way, 1e-6), 0.0, most)) * self.rng.uniform(0.6, 1.0)
-        others = [n for n in self.stage.task.things if n != thing]
-        for _ in range(20):  # not onto something else either
-            spot = here + taken
-            if all(
-                np.linalg.norm(spot - self.stage.position(n)[:2]) > get_thing(n).radius + get_thing(thing).radius
-                for n in others
-            ):
+        for _ in range(30):
+            if self._free(here + taken, thing):
                 break
-            taken = taken * 0.8 + self.rng.normal(0, 0.015, 2)
+            taken = taken * 0.8 + self.rng.normal(0, 0.02, 2)
         yield self._to(np.array([*(here + taken), self.manner.carry]), bow=True)
+
+    def _free(self, spot: Array, thing: str) -> bool:
+        """Nothing else lies where the thing would be put down."""
+        stage = self.stage
+        others = [(*stage.position(n)[:2], get_thing(n).radius) for n in stage.task.things if n != thing]
+        room = get_thing(thing).radius
+        return all(np.hypot(spot[0] - x, spot[1] - y) > room + r for x, y, r in (*others, *stage.clutter))
 
     def _goal(self, thing: str | None) -> tuple[Array, float]:
         """Where the tip lets go (2,) [m] and at which yaw: well within the target, and fitting it."""

@@ -18,8 +18,8 @@ HEAD = 0.088  # [m] of the claw's hinges above its tip
 class Crane:
     name, clearance, turn = "crane", 0.004, np.pi / 2
 
-    def __init__(self, rng: np.random.Generator, side: float) -> None:
-        self.side = side
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.side = 0.0
         self._along_y = bool(rng.random() < 0.5)  # the bridge spans y, and travels along x
         self._height = rng.uniform(0.37, 0.43)  # [m] of the bridge
         self._frame, self._claw = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.85, 3)

@@ -13,9 +13,7 @@ from vgps_sim.people.parts import Embodiment
 from vgps_sim.people.tongs import Tongs
 from vgps_sim.people.trident import Trident
 
-Make = Callable[
-    [np.random.Generator, float], Embodiment
-]  # its looks are drawn; the side it reaches from is given [rad]
+Make = Callable[[np.random.Generator], Embodiment]  # draws its looks
 
 # A performance is drawn from the place of its embodiment in this list: add new ones at the end.
 EMBODIMENTS: dict[str, Make] = {"hand": Hand, "crane": Crane, "trident": Trident, "tongs": Tongs}

@@ -53,11 +53,11 @@ class Hand:
 
     name, clearance, turn = "hand", 0.0095, 0.8
 
-    def __init__(self, rng: np.random.Generator, side: float) -> None:
-        self.side = side
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.side = 0.0
         self._scale = rng.uniform(0.9, 1.08)
         self._mirror = np.array([rng.choice([1.0, -1.0], p=[0.75, 0.25]), 1.0, 1.0])
-        self._lean = rng.uniform(0.05, 0.45)  # [rad] of the back of the hand towards the person
+        self._lean = rng.uniform(-0.05, 0.28)  # [rad] of the back of the hand towards the person
         skin = np.array(SKINS[rng.integers(len(SKINS))])
         gloved = rng.random() < 0.12
         self._skin = np.clip(rng.uniform(0.1, 0.9, 3) if gloved else skin * rng.uniform(0.94, 1.06, 3), 0, 1)

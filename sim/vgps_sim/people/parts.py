@@ -39,13 +39,14 @@ class Embodiment(Protocol):
     """A manipulator with the looks and measures of one performance.
 
     name: in the registry. clearance: lowest height [m] of its tip above a table. side: azimuth [rad] from which it
-    reaches over the table. natural_yaw: of the tip, where the manipulator is at ease. turn: how far from there it
-    still looks right [rad].
+    reaches over the table, to be set. natural_yaw: of the tip, where the manipulator is then at ease. turn: how far
+    from there it still looks right [rad].
     """
 
     name: str
     clearance: float
     turn: float
+    side: float
 
     @property
     def natural_yaw(self) -> float: ...

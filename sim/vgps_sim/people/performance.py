@@ -60,20 +60,18 @@ def perform(
     front: share whose first view is the robot's front camera.
     """
     task = get_task(task_id)
-    make = get_embodiment(embodiment)
     key = [list(EMBODIMENTS).index(embodiment), list(TASKS).index(task_id), abs(int(seed)), attempt]
     play, scenery, cameras = (np.random.default_rng(s) for s in np.random.SeedSequence(key).spawn(3))
     words = str(play.choice([task.instruction, *task.paraphrases]))
     manner = draw_manner(play, failures)
     from_front = bool(play.random() < front)
     places = task.layout(play)
-    natural_at = make(np.random.default_rng(0), 0.0)
-    side = _side(task, manner, places, natural_at.natural_yaw, natural_at.turn, from_front, play)
-    actor = make(scenery, side)
-    filmed = list(_views(views, actor, places, from_front, cameras))
-    setting = make_setting(task, actor, filmed, places, scenery)
-    home = home_of(side, play)
-    stage = Stage(task, setting, actor, Tip(home, actor.natural_yaw, float(play.uniform(0.02, 0.05))))
+    body = get_embodiment(embodiment)(scenery)
+    body.side = _side(body, task, manner, places, from_front, play)
+    filmed = list(_views(views, body, places, from_front, cameras))
+    setting = make_setting(task, body, filmed, places, scenery)
+    home = home_of(body.side, play)
+    stage = Stage(task, setting, body, Tip(home, body.natural_yaw, float(play.uniform(0.02, 0.05))))
     try:
         frames = {view.name: [stage.picture(view.name, size)] for view in filmed}
         count = 1
@@ -113,24 +111,20 @@ def _views(
 
 
 def _side(
-    task: Task, manner: Manner, places: dict[str, Place], natural: float, turn: float, from_front: bool,
+    embodiment: Embodiment, task: Task, manner: Manner, places: dict[str, Place], from_front: bool,
     rng: np.random.Generator,
 ) -> float:  # fmt: skip
-    """Azimuth [rad] to reach from, at which neither grasping nor placing twists the wrist more than it can.
-
-    natural: yaw of the tip that is at ease when it reaches from azimuth 0.
-    """
+    """Azimuth [rad] to reach from, at which neither grasping nor placing twists the wrist more than it can."""
     thing = task.distractor if manner.fault == "wrong_object" else task.object
     asked = [thing, *([task.target] if task.target in ("basket", "yellow_block") else [])]
-    best, least = 0.0, np.inf
+    best, least = np.pi, np.inf
     for _ in range(100):
-        side = float(rng.uniform(-np.pi, np.pi))
+        side = embodiment.side = float(rng.uniform(-np.pi, np.pi))
         if from_front and abs(side) < IN_FRONT:
             continue
-        at_ease = side + natural
-        twists = [abs(nearest_yaw(places[n].yaw, get_thing(n).symmetry, at_ease) - at_ease) for n in asked]
-        excess = max(0.0, max(twists) - turn)
-        if excess < least:
+        ease = embodiment.natural_yaw
+        twists = [abs(nearest_yaw(places[n].yaw, get_thing(n).symmetry, ease) - ease) for n in asked]
+        if (excess := max(0.0, max(twists) - embodiment.turn)) < least:
             best, least = side, excess
         if excess == 0.0:
             break

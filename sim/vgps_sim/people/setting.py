@@ -16,17 +16,22 @@ from vgps_sim.scene import furnish, look_at
 from vgps_sim.tasks import REGION_HIGH, REGION_LOW, Place, Task
 
 SIZES = (0.88, 1.12)  # factors of a thing's size; the tasks' heights hold for all of them
+ROOM = 0.03  # [m] more between clutter and the task's things than among these
 TEXTURE = 128  # [px]
 TABLE_LOW, TABLE_HIGH = np.array([-0.10, -0.46]), np.array([0.56, 0.46])  # [m]
+
+Clutter = tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What was laid out. places: of the task's things; scales: factors of their sizes."""
+    """What was laid out. places: of the task's things; scales: factors of their sizes. clutter: x, y and radius [m] of
+    all else on the table."""
 
     spec: mujoco.MjSpec
     places: dict[str, Place]
     scales: dict[str, float]
+    clutter: Clutter
 
 
 def make_setting(
@@ -42,13 +47,13 @@ def make_setting(
         scales[name] = float(rng.uniform(*SIZES))
         _resize(spec.body(name), scales[name])
         _tint(spec.body(name), rng)
-    _clutter(spec, task, places, rng)
+    clutter = _clutter(spec, task, places, rng)
     embodiment.add(spec)
     for view in views:
         spec.worldbody.add_camera(
             name=view.name, pos=view.camera.position, quat=look_at(view.camera), fovy=view.camera.fovy
         )
-    return Setting(spec, places, scales)
+    return Setting(spec, places, scales, clutter)
 
 
 def _resize(body: mujoco.MjsBody, factor: float) -> None:
@@ -110,9 +115,9 @@ def pattern(rng: np.random.Generator) -> Array:
     return (255 * (base + mix[..., None] * (other - base))).clip(0, 255).astype(np.uint8)
 
 
-def _clutter(spec: mujoco.MjSpec, task: Task, places: dict[str, Place], rng: np.random.Generator) -> None:
+def _clutter(spec: mujoco.MjSpec, task: Task, places: dict[str, Place], rng: np.random.Generator) -> Clutter:
     """Things that nobody asked for: around the working place, and now and then a small one within it."""
-    taken = [(place.x, place.y, get_thing(name).radius) for name, place in places.items()]
+    taken = [(place.x, place.y, get_thing(name).radius + ROOM) for name, place in places.items()]
     spare = [n for n in THINGS if n not in task.things and get_thing(n).movable]
     for number in range(rng.integers(5)):
         name = str(rng.choice(spare)) if spare and rng.random() < 0.4 else ""
@@ -133,6 +138,7 @@ def _clutter(spec: mujoco.MjSpec, task: Task, places: dict[str, Place], rng: np.
             yaw = rng.uniform(-np.pi, np.pi)
             body.quat = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
             ODDMENTS[rng.integers(len(ODDMENTS))](body, rng.uniform(0.05, 0.95, 3), rng)
+    return tuple(taken[len(places) :])
 
 
 def _free_place(

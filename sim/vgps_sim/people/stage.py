@@ -56,7 +56,7 @@ class Stage(Tabletop):
     def __init__(self, task: Task, setting: Setting, embodiment: Embodiment, tip: Tip) -> None:
         super().__init__(setting.spec.compile(), task.things)
         self.task, self.embodiment, self.tip = task, embodiment, tip
-        self.scales, self.held = setting.scales, None
+        self.scales, self.clutter, self.held = setting.scales, setting.clutter, None
         self._renderers = Renderers(self.model)
         self._steps, self._per_frame = 0, round(1 / (FPS * self.model.opt.timestep))
         for name, place in setting.places.items():

@@ -18,16 +18,16 @@ THICK = 0.0025  # [m] half thickness of an arm
 class Tongs:
     name, clearance, turn = "tongs", 0.008, np.pi / 2
 
-    def __init__(self, rng: np.random.Generator, side: float) -> None:
-        self.side = side
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.side = 0.0
         self._lean = rng.uniform(0.15, 0.5)  # [rad] from the vertical, along the thing that is held
         self._steel, self._grip = np.full(3, rng.uniform(0.55, 0.9)), rng.uniform(0.05, 0.95, 3)
         self._width = rng.uniform(0.007, 0.010)  # [m] half width of an arm
-        self._yaw = side + np.pi  # leans towards whoever would hold them
 
     @property
     def natural_yaw(self) -> float:
-        return self._yaw
+        """Leaning towards whoever would hold them."""
+        return self.side + np.pi
 
     def add(self, spec: mujoco.MjSpec) -> None:
         joint = part(spec, "tongs_joint")

@@ -19,8 +19,8 @@ FINGERS = {"one": (0.0, 0.0, 1.0), "two": (0.016, 0.0115, -1.0), "three": (-0.01
 class Trident:
     name, clearance, turn = "trident", 0.0065, np.pi / 2
 
-    def __init__(self, rng: np.random.Generator, side: float) -> None:
-        self.side = side
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.side = 0.0
         self._pole, self._hub, self._rubber = (rng.uniform(0.05, 0.95, 3) for _ in range(3))
         self._metal = np.full(3, rng.uniform(0.3, 0.85))
         self._thick = rng.uniform(0.008, 0.014)  # [m] radius of the pole
