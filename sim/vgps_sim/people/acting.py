@@ -142,7 +142,7 @@ class Actor:
         stage, task = self.stage, self.stage.task
         yield from self._over_target(thing)
         yield from self._pause()
-        above = self.rng.uniform(0.016, 0.028) if task.target == "basket" else self.rng.uniform(0.002, 0.005)
+        above = self.rng.uniform(0.022, 0.034) if task.target == "basket" else self.rng.uniform(0.002, 0.005)
         bottom = stage.top(task.target) + stage.rest_height(thing) - (stage.held.offset[2] if stage.held else 0.0)
         x, y, _ = stage.tip.position
         yield self._to(np.array([x, y, bottom + above]), minimum=0.4)
@@ -157,7 +157,7 @@ class Actor:
 
     def _let_go(self) -> Strokes:
         self.stage.release()
-        yield self._to(gap=self.stage.tip.gap + self.rng.uniform(0.012, 0.018), seconds=self.rng.uniform(0.2, 0.35))
+        yield self._to(gap=self.stage.tip.gap + self.rng.uniform(0.010, 0.016), seconds=self.rng.uniform(0.2, 0.35))
         yield self._to(self.stage.tip.position + [0.0, 0.0, self.manner.hover], minimum=0.3)
 
     def _over_target(self, thing: str | None = None) -> Strokes:

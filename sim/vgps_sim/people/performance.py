@@ -11,9 +11,9 @@ from vgps_models.spaces import Image
 from vgps_sim.objects import get_thing
 from vgps_sim.people.acting import Actor, home_of, nearest_yaw
 from vgps_sim.people.embodiments import EMBODIMENTS, get_embodiment
-from vgps_sim.people.manner import Manner, draw_manner
+from vgps_sim.people.manner import draw_manner
 from vgps_sim.people.parts import Embodiment, Tip
-from vgps_sim.people.setting import make_setting
+from vgps_sim.people.setting import ROOM, make_setting
 from vgps_sim.people.stage import Stage
 from vgps_sim.people.views import IN_FRONT, View, free_view, front_view
 from vgps_sim.tasks import TASKS, Place, Task, get_task
@@ -65,9 +65,10 @@ def perform(
     words = str(play.choice([task.instruction, *task.paraphrases]))
     manner = draw_manner(play, failures)
     from_front = bool(play.random() < front)
-    places = task.layout(play)
+    thing = task.distractor if manner.fault == "wrong_object" else task.object
+    places = _layout(task, thing, play)
     body = get_embodiment(embodiment)(scenery)
-    body.side = _side(body, task, manner, places, from_front, play)
+    body.side = _side(body, task, thing, places, from_front, play)
     filmed = list(_views(views, body, places, from_front, cameras))
     setting = make_setting(task, body, filmed, places, scenery)
     home = home_of(body.side, play)
@@ -110,12 +111,26 @@ def _views(
         yield front_view(own) if front else free_view(f"free_{number}", embodiment, points, own)
 
 
+def _layout(task: Task, thing: str, rng: np.random.Generator) -> dict[str, Place]:
+    """Places that leave room for fingers around the thing that will be grasped."""
+    best, most = {}, -np.inf
+    for _ in range(30):
+        places = task.layout(rng)
+        here = places[thing]
+        others = [(get_thing(n).radius, p) for n, p in places.items() if n != thing]
+        room = min(np.hypot(p.x - here.x, p.y - here.y) - radius for radius, p in others) - get_thing(thing).radius
+        if room > most:
+            best, most = places, room
+        if room > ROOM:
+            break
+    return best
+
+
 def _side(
-    embodiment: Embodiment, task: Task, manner: Manner, places: dict[str, Place], from_front: bool,
+    embodiment: Embodiment, task: Task, thing: str, places: dict[str, Place], from_front: bool,
     rng: np.random.Generator,
 ) -> float:  # fmt: skip
-    """Azimuth [rad] to reach from, at which neither grasping nor placing twists the wrist more than it can."""
-    thing = task.distractor if manner.fault == "wrong_object" else task.object
+    """Azimuth [rad] to reach from, at which neither grasping nor placing the thing twists the wrist too far."""
     asked = [thing, *([task.target] if task.target in ("basket", "yellow_block") else [])]
     best, least = np.pi, np.inf
     for _ in range(100):

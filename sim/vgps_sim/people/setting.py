@@ -16,7 +16,7 @@ from vgps_sim.scene import furnish, look_at
 from vgps_sim.tasks import REGION_HIGH, REGION_LOW, Place, Task
 
 SIZES = (0.88, 1.12)  # factors of a thing's size; the tasks' heights hold for all of them
-ROOM = 0.03  # [m] more between clutter and the task's things than among these
+ROOM = 0.025  # [m] more than a gripper of the robot needs between things, for wider fingers
 TEXTURE = 128  # [px]
 TABLE_LOW, TABLE_HIGH = np.array([-0.10, -0.46]), np.array([0.56, 0.46])  # [m]
 
