@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from vgps_models.errors import DataError, UnknownNameError
 from vgps_sim.people import videos
 from vgps_sim.people.videos import INDEX, VideosConfig, film, read_index
 from vgps_sim.tasks import TASKS
+from vgps_sim.workers import WorkerCrash
 
 SMALL = {"size": 32, "views": 2, "processes": 1, "embodiments": ("hand", "tongs"), "tasks": ("put_carrot_on_plate",)}
 
@@ -85,10 +87,11 @@ if __name__ == "__main__":
 """
     script = tmp_path / "run.py"
     script.write_text(code)
-    run = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    run = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
     while run.poll() is None and len(list(folder.rglob("*.mp4"))) < 3:
         time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGKILL)
+    run.kill()
+    assert run.stdout and run.stdout.read() == b""  # ends when the last worker, which has inherited it, has left
     run.wait()
     for path in folder.rglob("*.mp4"):
         with closing(ForeignVideo(path)) as video:
@@ -97,6 +100,20 @@ if __name__ == "__main__":
     for path in folder.rglob(".*.mp4.*"):
         path.unlink()
     assert contents(folder) == contents(filmed)
+
+
+def test_a_dead_worker_is_told_of_and_costs_only_what_it_had_in_hand(filmed: Path, tmp_path: Path) -> None:
+    def kill(key, success) -> None:
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid or 0, signal.SIGKILL)
+
+    with pytest.raises(WorkerCrash, match="again"):
+        film(VideosConfig(out=tmp_path, episodes=3, **SMALL), kill)
+    done = film(VideosConfig(out=tmp_path, episodes=3, **SMALL))
+    assert done.found >= 1 and done.found + done.performances == 3
+    for path in tmp_path.rglob(".*.mp4.*"):
+        path.unlink()
+    assert contents(tmp_path) == contents(filmed)
 
 
 def test_other_settings_need_another_folder(filmed: Path) -> None:

@@ -59,7 +59,7 @@ def perform(
     views: cameras that look on; more of them change nothing else. failures: share that is meant to fail.
     front: share whose first view is the robot's front camera.
     """
-    task = get_task(task_id)
+    task, make = get_task(task_id), get_embodiment(embodiment)
     key = [list(EMBODIMENTS).index(embodiment), list(TASKS).index(task_id), abs(int(seed)), attempt]
     play, scenery, cameras = (np.random.default_rng(s) for s in np.random.SeedSequence(key).spawn(3))
     words = str(play.choice([task.instruction, *task.paraphrases]))
@@ -67,7 +67,7 @@ def perform(
     from_front = bool(play.random() < front)
     thing = task.distractor if manner.fault == "wrong_object" else task.object
     places = _layout(task, thing, play)
-    body = get_embodiment(embodiment)(scenery)
+    body = make(scenery)
     body.side = _side(body, task, thing, places, from_front, play)
     filmed = list(_views(views, body, places, from_front, cameras))
     setting = make_setting(task, body, filmed, places, scenery)

@@ -8,7 +8,9 @@ data/people/hand/put_spoon_on_towel-60000-front.mp4
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +23,7 @@ from vgps_sim.people.embodiments import get_embodiment
 from vgps_sim.people.performance import Performance, perform
 from vgps_sim.people.stage import FPS
 from vgps_sim.tasks import TASKS, get_task
-from vgps_sim.workers import one_thread
+from vgps_sim.workers import WorkerCrash, end_with_parent, one_thread
 
 INDEX, SETTINGS = "index.jsonl", "settings.json"
 ATTEMPTS = 50  # at a success; one in some hundred fails although it was not meant to
@@ -111,21 +113,18 @@ def film(config: VideosConfig, progress: Callable[[Key, bool], None] = lambda ke
     """Film what is missing; `progress` hears of each performance and its outcome.
 
     A performance is in the index once all its videos are on disk, so a killed run loses those in hand alone.
-    Raises DataError when the folder's videos were made with other settings.
+    Raises DataError when the folder's videos were made with other settings, WorkerCrash when a process died.
     """
     _claim(config)
     have = {entry.key: entry for entry in complete(config.out, config.views)}
     wanted = config.keys()
     missing = [key for key in wanted if key not in have]
     successes = 0
-    if missing:
-        jobs = [(config, key) for key in missing]
-        with one_thread(), get_context("spawn").Pool(min(config.processes, len(jobs))) as pool:
-            for entries in pool.imap_unordered(_film, jobs):
-                with (config.out / INDEX).open("a") as index:
-                    index.write(_lines(entries))
-                successes += entries[0].success
-                progress(entries[0].key, entries[0].success)
+    for entries in _in_workers(config, missing):
+        with (config.out / INDEX).open("a") as index:
+            index.write(_lines(entries))
+        successes += entries[0].success
+        progress(entries[0].key, entries[0].success)
     # In the order of their names, whoever was the first to finish.
     write_whole(config.out / INDEX, _lines(sorted(complete(config.out, config.views), key=lambda e: e.file)).encode())
     return Filmed(len(missing), successes, len(wanted) - len(missing))
@@ -177,6 +176,24 @@ def _claim(config: VideosConfig) -> None:
             f"the videos in {config.out} were made with other settings ({named}): {there}; "
             "ask for the same, or give another folder with --out"
         )
+
+
+def _in_workers(config: VideosConfig, keys: Sequence[Key]) -> Iterator[list[Entry]]:
+    """Entries of each performance as it is done, in any order."""
+    if not keys:
+        return
+    count, context = min(config.processes, len(keys)), get_context("spawn")
+    workers = ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
+    with one_thread(), workers:
+        try:
+            for done in as_completed([workers.submit(_film, (config, key)) for key in keys]):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise WorkerCrash(
+                "a worker process died (out of memory?); what was finished is kept: run the same command again"
+            ) from error
+        finally:
+            workers.shutdown(cancel_futures=True)
 
 
 def _film(job: tuple[VideosConfig, Key]) -> list[Entry]:
