@@ -59,7 +59,7 @@ def test_it_ends_as_it_was_meant_to_and_nothing_goes_through_anything(who, task,
         shown = perform(who, task, SEED, size=16, failures=failures)
         assert shown.success == (failures == 0.0)
         assert SHORTEST <= shown.length <= LONGEST
-        assert Watched.deepest < 0.006
+        assert Watched.deepest < 0.006  # [m]
         if shown.success:
             offset, held, speed = Watched.last
             assert np.abs(offset[:2]).max() < 0.085 and offset[2] > 0 and held is None and speed < 0.05

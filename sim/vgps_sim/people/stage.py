@@ -56,15 +56,14 @@ class Stage(Tabletop):
     def __init__(self, task: Task, setting: Setting, embodiment: Embodiment, tip: Tip) -> None:
         super().__init__(setting.spec.compile(), task.things)
         self.task, self.embodiment, self.tip = task, embodiment, tip
-        self.scales, self.clutter, self.held = setting.scales, setting.clutter, None
+        self.scales, self.clutter = setting.scales, setting.clutter
+        self.held: Held | None = None
         self._renderers = Renderers(self.model)
         self._steps, self._per_frame = 0, round(1 / (FPS * self.model.opt.timestep))
         for name, place in setting.places.items():
             self.put(name, place, self.rest_height(name))
         mujoco.mj_step(self.model, self.data, 50)  # things settle
         self._show()
-
-    held: Held | None
 
     # -- measures ----------------------------------------------------------
 
