@@ -37,6 +37,7 @@ class Thing:
     symmetry: int  # turns of the footprint that look the same: 2 long things, 4 cubes, 0 round
     movable: bool = True
     top: float = 0.0  # [m] height of the surface on which things are put
+    width: float = 0.038  # [m] across the fingers that grasp it
 
 
 def _body(spec: mujoco.MjSpec, name: str, *, movable: bool = True) -> mujoco.MjsBody:
@@ -121,9 +122,9 @@ BASKET_HALF = (0.062, 0.055)  # [m] inside the walls
 THINGS: dict[str, Thing] = {
     t.name: t
     for t in (
-        Thing("spoon", _spoon, 0.06, 0.0065, 0.004, 2),
-        Thing("carrot", _carrot, 0.055, 0.0115, 0.005, 2),
-        Thing("eggplant", _eggplant, 0.055, 0.0175, 0.008, 2),
+        Thing("spoon", _spoon, 0.06, 0.0065, 0.004, 2, width=0.013),
+        Thing("carrot", _carrot, 0.055, 0.0115, 0.005, 2, width=0.023),
+        Thing("eggplant", _eggplant, 0.055, 0.0175, 0.008, 2, width=0.034),
         Thing("green_block", _block((0.16, 0.6, 0.22)), 0.05, 0.019, 0.012, 4),
         Thing("yellow_block", _block((0.95, 0.8, 0.13)), 0.04, 0.019, 0.012, 4, top=0.038),
         Thing("towel", _towel, 0.075, 0.0015, 0.0, 4, movable=False, top=0.003),

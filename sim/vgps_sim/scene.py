@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from vgps_models.spaces import Array
 from vgps_sim.arms import Arm, arm_spec
 from vgps_sim.objects import SOLID, get_thing
 
@@ -34,6 +35,19 @@ def scene_spec(arm: Arm, things: Sequence[str]) -> mujoco.MjSpec:
     """A table with `arm` at its edge and `things` on it, in no particular place."""
     spec = arm_spec(arm)
     spec.modelname = f"{arm.name}_table"
+    spec.material("trossen_black").rgba = [0.17, 0.17, 0.19, 1.0]
+    furnish(spec)
+    for name, camera in CAMERAS.items():
+        spec.worldbody.add_camera(name=name, pos=camera.position, quat=look_at(camera), fovy=camera.fovy)
+    wrist = spec.camera(arm.wrist_camera)
+    wrist.name = WRIST
+    for thing in things:
+        get_thing(thing).add(spec, thing)
+    return spec
+
+
+def furnish(spec: mujoco.MjSpec) -> None:
+    """Add the table, its light, and how physics and drawing are done."""
     spec.option.timestep = 0.002
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 5.0
@@ -45,7 +59,6 @@ def scene_spec(arm: Arm, things: Sequence[str]) -> mujoco.MjSpec:
     spec.visual.headlight.ambient = [0.32, 0.32, 0.32]
     spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
     spec.visual.headlight.specular = [0.1, 0.1, 0.1]
-    spec.material("trossen_black").rgba = [0.17, 0.17, 0.19, 1.0]
 
     world = spec.worldbody
     spec.add_texture(
@@ -68,13 +81,6 @@ def scene_spec(arm: Arm, things: Sequence[str]) -> mujoco.MjSpec:
         name="lamp", pos=[0.5, -0.6, 1.2], dir=[-0.25, 0.5, -1.0], type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
         diffuse=[0.36, 0.355, 0.34], castshadow=False,
     )  # fmt: skip
-    for name, camera in CAMERAS.items():
-        world.add_camera(name=name, pos=camera.position, quat=look_at(camera), fovy=camera.fovy)
-    wrist = spec.camera(arm.wrist_camera)
-    wrist.name = WRIST
-    for thing in things:
-        get_thing(thing).add(spec, thing)
-    return spec
 
 
 def look_at(camera: Camera) -> np.ndarray:
@@ -86,3 +92,15 @@ def look_at(camera: Camera) -> np.ndarray:
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], axis=1).ravel())
     return quat
+
+
+def project(model: mujoco.MjModel, data: mujoco.MjData, camera: str, point: Array) -> tuple[float, float, bool]:
+    """Where a point of the base frame appears: (u, v) in 0..1 from the upper left of a square picture, and
+    whether it is in view."""
+    index = model.camera(camera).id
+    local = data.cam_xmat[index].reshape(3, 3).T @ (np.asarray(point) - data.cam_xpos[index])
+    if local[2] > -1e-3:
+        return 0.0, 0.0, False
+    scale = 0.5 / np.tan(np.deg2rad(model.cam_fovy[index]) / 2)
+    u, v = 0.5 + scale * local[0] / -local[2], 0.5 - scale * local[1] / -local[2]
+    return float(u), float(v), bool(0 <= u <= 1 and 0 <= v <= 1)

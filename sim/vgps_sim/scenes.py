@@ -91,7 +91,7 @@ def random_scene(world: World, rng: np.random.Generator) -> dict[str, Any]:
             position[0] + along * np.cos(yaw), position[1] + along * np.sin(yaw), yaw + turn + rng.normal(0, 0.04)
         )
         heights[task.object] = position[2] - grip - thing.rest_height + rng.normal(0, 0.002)
-        opening = _width(task.object) / (2 * world.arm.gripper_travel)
+        opening = thing.width / (2 * world.arm.gripper_travel)
     elif kind == "placed":
         spread = rng.uniform(-1, 1, 2) * np.minimum(task.reach, 0.04)
         places[task.object] = Place(
@@ -149,8 +149,3 @@ def _tilt(rng: np.random.Generator) -> Array:
     """A hand is never quite vertical: a few hundredths of a radian."""
     a, b = rng.normal(0, 0.03, 2)
     return Rotation.from_rotvec([0.0, a, b]).as_matrix()
-
-
-def _width(thing: str) -> float:
-    """Across the fingers [m]."""
-    return {"spoon": 0.013, "carrot": 0.023, "eggplant": 0.034}.get(thing, 0.038)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -90,6 +91,19 @@ def _work(
             connection.send(attempt(source, jobs[connection.recv()]))
     except (EOFError, ConnectionError):
         source.close()
+
+
+def end_with_parent() -> None:
+    """To be called in a worker: Ctrl-C is the parent's to handle, and when the parent is gone the worker leaves too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _epitaph(worker: SpawnProcess, job: Job) -> str:

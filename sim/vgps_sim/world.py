@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
 
 import mujoco
 import numpy as np
 
-from vgps_models.errors import MissingDependencyError, SpecError, UnknownNameError
+from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.spaces import ActionSpec, Array, Image, Observation
 from vgps_sim.arms import get_arm, tool_down
 from vgps_sim.domain import TARGET, Domain, Looks
 from vgps_sim.kinematics import JointCommand, ToolServo
-from vgps_sim.objects import get_thing
-from vgps_sim.offscreen import MEND
-from vgps_sim.scene import CAMERA_NAMES, scene_spec
+from vgps_sim.renderers import Renderers
+from vgps_sim.scene import CAMERA_NAMES, project, scene_spec
+from vgps_sim.tabletop import Tabletop
 from vgps_sim.tasks import EVENTS, TASKS, Place, get_task
 
 MAX_STEPS = 60  # control steps after which an episode counts as failed
@@ -33,7 +30,7 @@ class JointState:
     gripper: float
 
 
-class World:
+class World(Tabletop):
     """A task's scene. The same seed and the same commands give bit-equal states."""
 
     def __init__(
@@ -50,8 +47,7 @@ class World:
         self.task, self.image_size, self.cameras = get_task(task_id), image_size, tuple(cameras)
         self.spec = spec or ActionSpec()
         self.arm = get_arm(self.spec.arm)
-        self.model = scene_spec(self.arm, self.task.things).compile()
-        self.data = mujoco.MjData(self.model)
+        super().__init__(scene_spec(self.arm, self.task.things).compile(), self.task.things)
         self._substeps = round(self.spec.period / self.model.opt.timestep)
         if not np.isclose(self._substeps * self.model.opt.timestep, self.spec.period):
             raise SpecError(
@@ -62,11 +58,9 @@ class World:
         self._home = self._servo.solve_home()
         self._site = self.model.site(self.arm.tool_site).id
         self._pads = [self.model.geom(pad).id for pad in self.arm.pads]
-        self._bodies = {name: self.model.body(name).id for name in self.task.things}
         self._looks = Looks(self.model, domain)
-        self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
+        self._renderers = Renderers(self.model)
         self.seed, self.step, self.closed_for, self.happened = 0, 0, 0, set[str]()
-        _open.add(self)
 
     # -- time ------------------------------------------------------------
 
@@ -89,14 +83,7 @@ class World:
     ) -> None:
         """Put things and arm somewhere, at rest. `heights` lifts a thing's frame [m] from where it would lie."""
         mujoco.mj_resetData(self.model, self.data)
-        for name, place in places.items():
-            z = get_thing(name).rest_height + (heights or {}).get(name, 0.0)
-            pose = [place.x, place.y, z, np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2)]
-            if get_thing(name).movable:
-                self.data.joint(f"{name}_free").qpos[:] = pose
-            else:
-                mocap = self.model.body_mocapid[self._bodies[name]]
-                self.data.mocap_pos[mocap], self.data.mocap_quat[mocap] = pose[:3], pose[3:]
+        self.put_all(places, heights)
         self.data.qpos[:6] = q
         self.data.qpos[6:8] = gripper * self.arm.gripper_travel
         self.data.ctrl[:6], self.data.ctrl[6] = q, gripper * self.arm.gripper_travel
@@ -190,45 +177,13 @@ class World:
         """An RGB picture, shape (height, width, 3) uint8."""
         if camera not in CAMERA_NAMES:
             raise UnknownNameError("camera", camera, CAMERA_NAMES)
-        if (height, width) not in self._renderers:
-            self._renderers[height, width] = _renderer(self.model, height, width)
-        renderer = self._renderers[height, width]
-        renderer.update_scene(self.data, camera, self._drawn)
-        return renderer.render().copy()
-
-    @cached_property
-    def _drawn(self) -> mujoco.MjvOption:
-        option = mujoco.MjvOption()
-        option.geomgroup[:] = (1, 1, 1, 0, 0, 0)
-        option.sitegroup[:] = 0
-        return option
+        return self._renderers.draw(self.data, camera, height, width)
 
     def project(self, camera: str, point: Array) -> tuple[float, float, bool]:
         """Where a point of the base frame appears: (u, v) in 0..1 from the upper left, and whether in view."""
-        index = self.model.camera(camera).id
-        local = self.data.cam_xmat[index].reshape(3, 3).T @ (np.asarray(point) - self.data.cam_xpos[index])
-        if local[2] > -1e-3:
-            return 0.0, 0.0, False
-        scale = 0.5 / np.tan(np.deg2rad(self.model.cam_fovy[index]) / 2)
-        u, v = 0.5 + scale * local[0] / -local[2], 0.5 - scale * local[1] / -local[2]
-        return float(u), float(v), bool(0 <= u <= 1 and 0 <= v <= 1)
+        return project(self.model, self.data, camera, point)
 
     # -- Physics, as tasks ask it ----------------------------------------
-
-    def position(self, thing: str) -> Array:
-        return self.data.xpos[self._bodies[thing]].copy()
-
-    def yaw(self, thing: str) -> float:
-        """Direction of the thing's x axis in the table's plane [rad]."""
-        x_axis = self.data.xmat[self._bodies[thing]].reshape(3, 3)[:, 0]
-        return float(np.arctan2(x_axis[1], x_axis[0]))
-
-    def speed(self, thing: str) -> float:
-        return float(np.linalg.norm(self.data.cvel[self._bodies[thing], 3:]))
-
-    def touches(self, a: str, b: str) -> bool:
-        pair = {self._bodies[a], self._bodies[b]}
-        return any({int(x), int(y)} == pair for x, y in self.model.geom_bodyid[self.data.contact.geom])
 
     def finger_contacts(self, thing: str) -> int:
         """How many of the two fingers touch it."""
@@ -247,30 +202,4 @@ class World:
 
     def close(self) -> None:
         """Give the renderers' contexts back."""
-        for renderer in self._renderers.values():
-            # MuJoCo frees what belongs to the context that is current, which may be another world's.
-            if renderer._gl_context:
-                renderer._gl_context.make_current()
-            renderer.close()
-        self._renderers.clear()
-
-
-_open: weakref.WeakSet[World] = weakref.WeakSet()
-
-
-@cache
-def _close_at_exit() -> None:
-    """Close all worlds before MuJoCo takes GL apart. To be asked after the first renderer was made:
-    what is registered last runs first."""
-    atexit.register(lambda: [world.close() for world in list(_open)])
-
-
-def _renderer(model: mujoco.MjModel, height: int, width: int) -> mujoco.Renderer:
-    try:
-        renderer = mujoco.Renderer(model, height, width)
-    except Exception as error:  # each GL backend raises its own
-        raise MissingDependencyError(
-            f"no off-screen OpenGL for MuJoCo ({error}); {MEND}, then leave MUJOCO_GL unset"
-        ) from error
-    _close_at_exit()
-    return renderer
+        self._renderers.close()

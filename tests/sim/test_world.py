@@ -1,5 +1,9 @@
 """Properties of every world: deterministic, varied, without aliases."""
 
+import gc
+import weakref
+
+import mujoco
 import numpy as np
 import pytest
 
@@ -82,8 +86,6 @@ def test_project_agrees_with_the_picture(world):
     u, v, inside = world.project("front", at)
     before = world.render("front", 128, 128).astype(int)
     world.data.joint(f"{world.task.object}_free").qpos[2] = -1.0
-    import mujoco
-
     mujoco.mj_kinematics(world.model, world.data)
     changed = np.abs(world.render("front", 128, 128).astype(int) - before).sum(-1) > 30
     rows, columns = np.nonzero(changed)
@@ -114,4 +116,28 @@ def test_closing_one_world_leaves_the_others_pictures_alone():
     closed.close()
     for name, image in kept.images().items():
         np.testing.assert_array_equal(image, before[name])
+    kept.close()
+
+
+@pytest.mark.parametrize("when", ["between pictures", "while drawing"])
+def test_a_world_that_is_dropped_leaves_the_others_pictures_alone(when, monkeypatch):
+    """Nobody closes it, and the collector comes when it pleases."""
+    kept = World("put_carrot_on_plate", cameras=("front",))
+    kept.reset(3)
+    before = kept.images()
+    dropped = World("put_spoon_on_towel", cameras=("front",))
+    dropped.reset(3)
+    dropped.images()
+    cycle: list = [dropped]
+    cycle.append(cycle)  # only the collector finds it now, and takes its parts in any order
+    kept.images()  # now the context of `kept` is the current one
+    gone = weakref.ref(dropped)
+    del dropped, cycle
+    if when == "while drawing":
+        real = mujoco.mjr_render
+        monkeypatch.setattr(mujoco, "mjr_render", lambda *arguments: (gc.collect(), real(*arguments)))
+        np.testing.assert_array_equal(kept.images()["front"], before["front"])
+    gc.collect()
+    assert gone() is None
+    np.testing.assert_array_equal(kept.images()["front"], before["front"])
     kept.close()

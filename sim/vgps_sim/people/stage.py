@@ -1,0 +1,136 @@
+"""A table on which a manipulator is moved by hand: physics for all that it does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from vgps_models.spaces import Array, Image
+from vgps_sim.objects import get_thing
+from vgps_sim.people.parts import Embodiment, Tip, follow, turned
+from vgps_sim.people.setting import Setting
+from vgps_sim.renderers import Renderers
+from vgps_sim.tabletop import Tabletop
+from vgps_sim.tasks import Task
+
+FPS = 5  # as the robot's data
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """One movement from wherever the tip is.
+
+    position: where to, (3,) [m]; yaw [rad] and gap [m] at its end. seconds: its duration. bow: how far the middle of
+    the path lies off the straight line, (3,) [m].
+    """
+
+    position: Array
+    yaw: float
+    gap: float
+    seconds: float
+    bow: Array
+
+    def at(self, start: Tip, fraction: float) -> Tip:
+        """The tip at a fraction of the duration: it sets off and arrives softly."""
+        s = fraction**3 * (10 - 15 * fraction + 6 * fraction**2)  # minimum jerk
+        position = start.position + s * (self.position - start.position) + 4 * s * (1 - s) * self.bow
+        return Tip(position, start.yaw + s * (self.yaw - start.yaw), start.gap + s * (self.gap - start.gap))
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A thing in the tip's grasp. offset: of its frame in the tip's (3,) [m]. quat, yaw: both when it was grasped."""
+
+    name: str
+    offset: Array
+    quat: Array
+    yaw: float
+
+
+class Stage(Tabletop):
+    """`Physics` for a task: a held thing counts as touched by two fingers."""
+
+    def __init__(self, task: Task, setting: Setting, embodiment: Embodiment, tip: Tip) -> None:
+        super().__init__(setting.spec.compile(), task.things)
+        self.task, self.embodiment, self.tip = task, embodiment, tip
+        self.scales, self.clutter = setting.scales, setting.clutter
+        self.held: Held | None = None
+        self._renderers = Renderers(self.model)
+        self._steps, self._per_frame = 0, round(1 / (FPS * self.model.opt.timestep))
+        for name, place in setting.places.items():
+            self.put(name, place, self.rest_height(name))
+        mujoco.mj_step(self.model, self.data, 50)  # things settle
+        self._show()
+
+    # -- measures ----------------------------------------------------------
+
+    def rest_height(self, thing: str) -> float:
+        return get_thing(thing).rest_height * self.scales[thing]
+
+    def top(self, thing: str) -> float:
+        """Height [m] on which something put on `thing` stands, above the table."""
+        return get_thing(thing).top * self.scales[thing]
+
+    def width(self, thing: str) -> float:
+        return get_thing(thing).width * self.scales[thing]
+
+    def finger_contacts(self, thing: str) -> int:
+        return 2 if self.held and self.held.name == thing else 0
+
+    def upright(self, thing: str) -> float:
+        """Cosine between the thing's z axis and the vertical."""
+        return float(self.data.xmat[self._bodies[thing]][8])
+
+    # -- doing -------------------------------------------------------------
+
+    def grasp(self, thing: str) -> None:
+        """From now on the thing goes with the tip."""
+        offset = turned(-self.tip.yaw) @ (self.position(thing) - self.tip.position)
+        self.held = Held(thing, offset, self.data.xquat[self._bodies[thing]].copy(), self.tip.yaw)
+
+    def release(self) -> None:
+        """From now on it falls."""
+        self.held = None
+
+    def follow(self, stroke: Stroke) -> Iterator[None]:
+        """Carry out a movement, stopping whenever a frame is due."""
+        start, done = self.tip, 0
+        steps = max(1, round(stroke.seconds / self.model.opt.timestep))
+        while done < steps:
+            count = min(steps - done, self._per_frame - self._steps % self._per_frame)
+            if self.held is None:
+                mujoco.mj_step(self.model, self.data, count)
+            else:
+                for i in range(done, done + count):
+                    self._carry(self.held, stroke.at(start, i / steps), stroke.at(start, (i + 1) / steps))
+                    mujoco.mj_step(self.model, self.data)
+            done, self._steps = done + count, self._steps + count
+            self.tip = stroke.at(start, done / steps)
+            self._show()
+            if self._steps % self._per_frame == 0:
+                yield
+
+    def picture(self, camera: str, size: int) -> Image:
+        return self._renderers.draw(self.data, camera, size, size)
+
+    def close(self) -> None:
+        self._renderers.close()
+
+    def _carry(self, held: Held, now: Tip, then: Tip) -> None:
+        """Put the held thing where it is `now`, on its way to where it will be `then`."""
+        joint, here = self.data.joint(f"{held.name}_free"), now.world(held.offset)
+        half = (now.yaw - held.yaw) / 2
+        quat = np.empty(4)
+        mujoco.mju_mulQuat(quat, np.array([np.cos(half), 0.0, 0.0, np.sin(half)]), held.quat)
+        joint.qpos[:3], joint.qpos[3:] = here, quat
+        joint.qvel[:3], joint.qvel[3:] = (then.world(held.offset) - here) / self.model.opt.timestep, 0.0
+
+    def _show(self) -> None:
+        """Draw the manipulator, and what it holds, where the tip is."""
+        if self.held is not None:
+            self._carry(self.held, self.tip, self.tip)
+        follow(self.data, self.model, self.embodiment.poses(self.tip))
+        mujoco.mj_forward(self.model, self.data)
