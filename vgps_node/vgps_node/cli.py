@@ -29,7 +29,6 @@ COMMANDS: dict[str, Command] = {
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
     "train": Command("train:main", "train encoder, video values, policy, critic or progress estimator"),
     "videos": Command("videos:main", "film other embodiments at the tasks, without actions"),
-    "train": Command("train:main", "train encoder, policy, critic or progress estimator"),
     "data": Command("data:main", "info, check, repair, progress or filter a data set"),
     "video": Command("video:main", "pack, count and look at video without actions"),
     "progress": Command("progress:main", "how far along an episode is, and whether the estimator can be trusted"),
