@@ -147,9 +147,8 @@ def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path
             f"a batch of {config.sampling.batch} transitions cannot be shared out among {parallel.processes()} "
             f"processes and {config.accumulate} parts each"
         )
-    image = replace(config.image, size=shards.form.size)
-    model = replace(config.model, features=image.features, low=config.icvf.never)
-    config = replace(config, image=image, model=model)
+    config = sized(config, shards)
+    image, model = config.image, config.model
     trainer = VideoTrainer(config, shards)
     try:
         reached, numbers = loop.run(
@@ -182,6 +181,12 @@ def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path
     checkpoint.save(config.out, card, {"encoder": encoder, "icvf": values}, Language())
     loop.finish(config.out)
     return config.out
+
+
+def sized(config: VideoTraining, shards: VideoShards) -> VideoTraining:
+    """The configuration with the sizes that follow from the shards."""
+    image = replace(config.image, size=shards.form.size)
+    return replace(config, image=image, model=replace(config.model, features=image.features, low=config.icvf.never))
 
 
 def _started(config: VideoTraining) -> ImageNet:

@@ -1,4 +1,4 @@
-"""vgps bench score|train|listen|prompts|video"""
+"""vgps bench score|train|video-training|listen|prompts|video"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ T = TypeVar("T")
 PARTS = {
     "score": ("vgps_models.training.bench", "ScoreBench", "bench_score"),
     "train": ("vgps_models.training.bench_train", "TrainBench", "bench_train"),
+    "video-training": ("vgps_models.training.bench_video", "VideoTrainBench", "bench_video_training"),
     "prompts": ("vgps_models.progress.bench", "PromptBench", "bench_prompts"),
     "video": ("vgps_models.video.bench", "VideoBench", "bench_video"),
     "listen": ("vgps_node.listening", "ListenBench", "bench_listen"),
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps bench score --json runs/bench-score.json    scoring K chunks, encoder included
         vgps bench score --config resnet34 --threads 2 --json runs/bench-resnet34.json    the published critic
         vgps bench train --json runs/bench-train.json    one training step of the published critic
+        vgps bench video-training --json runs/bench-video-training.json    frames a second, and whether it waits
         vgps bench prompts --data data/mixed --json runs/bench-prompts.json    questions to vision-language models
         vgps bench video --json runs/bench-video.json    batches of video, and whether a trainer waits for them
         vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?
