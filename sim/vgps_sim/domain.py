@@ -12,6 +12,11 @@ import mujoco
 import numpy as np
 
 from vgps_models.errors import UnknownNameError
+from vgps_sim.objects import LOOKS_ONLY
+from vgps_sim.tasks import REGION_HIGH, REGION_LOW
+
+CLUTTER_LOW, CLUTTER_HIGH = np.array([0.0, -0.36]), np.array([0.50, 0.36])  # [m] where clutter stands ...
+AROUND = 0.07  # [m] ... but not nearer than this to where tasks are laid out
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Domain:
     camera_turn: float = 0.0  # [rad] about each axis
     camera_fovy: float = 0.0  # [deg]
     lamp_turn: float = 0.0  # largest change of each component of the lamp's direction
+    clutter: int = 0  # things around the place of work that no task knows, in view and out of reach
 
 
 TARGET = Domain()
@@ -41,7 +47,10 @@ BROAD = Domain(
 )
 # The place of work after somebody has run into the cameras: nothing looks otherwise, but nothing is where it was.
 KNOCKED = Domain(camera_shift=0.03, camera_turn=0.06)
-DOMAINS = {"target": TARGET, "broad": BROAD, "knocked": KNOCKED}
+# The place of work with things standing around it, and with things of the same shape in colours of their own.
+CLUTTERED = Domain(clutter=6)
+RECOLOURED = Domain(tint=(0.7, 1.3), hue=0.4)
+DOMAINS = {"target": TARGET, "broad": BROAD, "knocked": KNOCKED, "cluttered": CLUTTERED, "recoloured": RECOLOURED}
 
 
 def get_domain(name: str) -> Domain:
@@ -49,6 +58,14 @@ def get_domain(name: str) -> Domain:
     if name not in DOMAINS:
         raise UnknownNameError("domain", name, DOMAINS)
     return DOMAINS[name]
+
+
+def add_clutter(spec: mujoco.MjSpec, domain: Domain) -> None:
+    """Things that are only seen, put aside until `Looks.vary` gives them a place."""
+    for number in range(domain.clutter):
+        body = spec.worldbody.add_body(name=f"clutter_{number}", mocap=True, pos=[0.0, 0.0, -1.0])
+        kind = (mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER, mujoco.mjtGeom.mjGEOM_ELLIPSOID)[number % 3]
+        body.add_geom(type=kind, size=[0.03, 0.03, 0.03], rgba=[0.5, 0.5, 0.5, 1.0], **LOOKS_ONLY)
 
 
 class Looks:
@@ -75,9 +92,26 @@ class Looks:
             change = rng.uniform(-domain.lamp_turn, domain.lamp_turn, self._direction.shape)
             direction = self._direction + change
             model.light_dir[:] = direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        for number in range(domain.clutter):
+            self._place_clutter(data, number, rng)
         if domain.camera_shift or domain.camera_turn or domain.camera_fovy:
             self._move_cameras(rng)
             mujoco.mj_camlight(model, data)
+
+    def _place_clutter(self, data: mujoco.MjData, number: int, rng: np.random.Generator) -> None:
+        """On the table around the rectangle in which tasks are laid out."""
+        body = self._model.body(f"clutter_{number}")
+        geom, size = body.geomadr[0], rng.uniform(0.015, 0.04, 3)
+        self._model.geom_size[geom], self._model.geom_rgba[geom, :3] = size, rng.uniform(0.05, 0.95, 3)
+        low, high = REGION_LOW - AROUND, REGION_HIGH + AROUND
+        while True:
+            x, y = rng.uniform(CLUTTER_LOW, CLUTTER_HIGH)
+            if not (low[0] < x < high[0] and low[1] < y < high[1]):
+                break
+        yaw, place = rng.uniform(-np.pi, np.pi), body.mocapid[0]
+        tall = size[1] if number % 3 == 1 else size[2]  # half of it; a cylinder's is its second number
+        data.mocap_pos[place] = x, y, tall
+        data.mocap_quat[place] = np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)
 
     def _move_cameras(self, rng: np.random.Generator) -> None:
         domain, model = self.domain, self._model

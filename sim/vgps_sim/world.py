@@ -11,7 +11,7 @@ import numpy as np
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.spaces import ActionSpec, Array, Image, Observation
 from vgps_sim.arms import get_arm, tool_down
-from vgps_sim.domain import TARGET, Domain, Looks
+from vgps_sim.domain import TARGET, Domain, Looks, add_clutter
 from vgps_sim.kinematics import JointCommand, ToolServo
 from vgps_sim.renderers import Renderers
 from vgps_sim.scene import CAMERA_NAMES, project, scene_spec
@@ -47,7 +47,9 @@ class World(Tabletop):
         self.task, self.image_size, self.cameras = get_task(task_id), image_size, tuple(cameras)
         self.spec = spec or ActionSpec()
         self.arm = get_arm(self.spec.arm)
-        super().__init__(scene_spec(self.arm, self.task.things).compile(), self.task.things)
+        scene = scene_spec(self.arm, self.task.things)
+        add_clutter(scene, domain)
+        super().__init__(scene.compile(), self.task.things)
         self._substeps = round(self.spec.period / self.model.opt.timestep)
         if not np.isclose(self._substeps * self.model.opt.timestep, self.spec.period):
             raise SpecError(

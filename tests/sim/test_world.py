@@ -141,3 +141,20 @@ def test_a_world_that_is_dropped_leaves_the_others_pictures_alone(when, monkeypa
     assert gone() is None
     np.testing.assert_array_equal(kept.images()["front"], before["front"])
     kept.close()
+
+
+def test_clutter_is_seen_and_nothing_else(task_id: str = "put_spoon_on_towel") -> None:
+    from vgps_sim.domain import get_domain
+
+    plain, cluttered = World(task_id), World(task_id, domain=get_domain("cluttered"))
+    for seed in (5, 6):
+        plain.reset(seed)
+        cluttered.reset(seed)
+        assert np.array_equal(plain.data.qpos, cluttered.data.qpos)
+        before, after = plain.images()["front"], cluttered.images()["front"]
+        assert (before != after).any(axis=-1).mean() > 0.02
+        places = cluttered.data.mocap_pos[[cluttered.model.body(f"clutter_{i}").mocapid[0] for i in range(6)]]
+        assert (places[:, 2] > 0).all() and len(np.unique(places[:, 0])) == 6
+    again = World(task_id, domain=get_domain("cluttered"))
+    again.reset(6)
+    assert np.array_equal(again.images()["front"], after)

@@ -28,6 +28,7 @@ class FrameValues(nn.Module):
     def __init__(self, image: ImageNet, config: MultilinearConfig) -> None:
         super().__init__()
         self.net = MultilinearValue(FrameEncoder(image), config)
+        self.size = image.config.size  # [px] of the frames it reads
 
     def state_dict(self, *args, **kwargs):
         return {k: v for k, v in super().state_dict(*args, **kwargs).items() if not k.startswith("net.encoder.")}

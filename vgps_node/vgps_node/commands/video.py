@@ -1,4 +1,4 @@
-"""vgps video pack|info|sheet"""
+"""vgps video pack|info|sheet|values"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from vgps_models.errors import SpecError
 from vgps_node.cli import choose
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ class SheetCommand:
     seed: int = 0  # of the choice
 
 
+@dataclass(frozen=True)
+class ValuesCommand:
+    root: tyro.conf.Positional[Path]  # folder of shards that training did not see
+    checkpoint: str = "runs/video.safetensors"  # of `vgps train video`
+    count: int = 0  # videos, the first ones; 0 for all
+    threads: int = 2  # torch threads
+    json: Path | None = None  # also write what was found to this file
+
+
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Video without actions, made ready to learn from.
 
@@ -66,6 +76,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps video pack data/mixed --views front --out data/robot      a LeRobot data set; bags and RLDS as well
         vgps video info data/shards                                    hours, disk, what could not be used
         vgps video sheet data/shards --out runs/sheet.png              a picture of some of them
+        vgps video values data/unseen --checkpoint runs/video.safetensors    do learned values rise to the end?
     """
     part, rest = choose("video command", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
     kind, run = PARTS[part]
@@ -140,6 +151,38 @@ def _sheet(command: SheetCommand) -> int:
     return 0
 
 
+def _values(command: ValuesCommand) -> int:
+    import torch
+
+    from vgps_models import checkpoint
+    from vgps_models.icvf.examination import examine
+    from vgps_models.training import provenance
+    from vgps_models.video import VideoShards
+    from vgps_node.commands.collect import bar
+
+    torch.set_num_threads(command.threads)
+    shards, values = VideoShards(command.root), checkpoint.load_video(command.checkpoint)
+    if shards.form.size != values.size:
+        raise SpecError(
+            f"{command.root} has frames of {shards.form.size} px, {command.checkpoint} reads {values.size} px; "
+            f"pack them with --size {values.size}"
+        )
+    videos = range(min(command.count or len(shards.videos), len(shards.videos)))
+    with bar() as progress:
+        line = progress.add_task("values", total=len(videos))
+        found = examine(values, shards, videos, lambda: progress.advance(line))
+    _write(command.json, found | {"command": provenance.command(), "git": provenance.git_revision()})
+    table = Table("measure", "median", "95 % interval")
+    for name, what in (("voc", "value rises with time (VOC)"), ("nearing", "embedding nears the end"),
+                       ("monotone", "steps on which the value does not fall")):  # fmt: skip
+        low, high = found[name]["ci95"]
+        table.add_row(what, f"{found[name]['median']:.3f}", f"{low:.3f} .. {high:.3f}")
+    console = Console()
+    console.print(f"{command.root}: {found['videos']} videos, {found['frames']} frames", highlight=False)
+    console.print(table)
+    return 0
+
+
 def _tell(console: Console, root: Path, found: Info) -> int:
     """Print what was found; 1 when shards are damaged or unfinished."""
     form = found.form
@@ -178,4 +221,5 @@ PARTS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "pack": (PackCommand, _pack),
     "info": (InfoCommand, _info),
     "sheet": (SheetCommand, _sheet),
+    "values": (ValuesCommand, _values),
 }
