@@ -161,6 +161,7 @@ class ViewNet(nn.Module):
 class KeypointEncoder(nn.Module):
     """All views, the tool pose and a sentence -> `Percept`. No layer mixes the rows of a batch."""
 
+    listens = True  # what it tells depends on the sentence
     position_mean: Tensor
     position_std: Tensor
 

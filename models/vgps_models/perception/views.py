@@ -43,6 +43,8 @@ class ViewsConfig:
 class ViewsEncoder(nn.Module):
     """Images and tool pose -> features. The sentence is left to whoever reads them: nothing here asks for it."""
 
+    listens = False
+
     def __init__(self, config: ViewsConfig) -> None:
         super().__init__()
         self.config = config

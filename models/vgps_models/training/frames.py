@@ -103,9 +103,10 @@ def _kept(
         if not (folder / "done.json").exists():
             folder.mkdir(parents=True, exist_ok=True)
             right_out, wrong_out = np.empty((2, len(columns), width), np.float32)
-            _encode(store, columns, perception, see, ((right_out, columns.instruction), (wrong_out, wrong)), batch)
+            wanted = [(right_out, columns.instruction), (wrong_out, wrong)]
+            _encode(store, columns, perception, see, wanted if perception.encoder.listens else wanted[:1], batch)
             save(folder / "features.npy", right_out)
-            save(folder / "wrong.npy", wrong_out)
+            save(folder / "wrong.npy", wrong_out if perception.encoder.listens else right_out)
             done = {"data": store.data_hash(), "encoder": perception.sha256}
             (folder / "done.json").write_text(json.dumps(done))
     right_out, wrong_out = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
