@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import tyro
 
+from vgps_models.checkpoint import shipped
 from vgps_models.errors import DataError, UnknownNameError
-from vgps_node.commands import data, train
-from vgps_node.study import filtering, markdown, record
+from vgps_node.commands import data, train, video
+from vgps_node.study import filtering, markdown, record, vptr
 from vgps_node.study.recipe import Recipe, recipe
 from vgps_node.study.steering import page, recipes
 from vgps_node.study.studies import STUDIES, Study, get_study
 from vgps_sim.collect import CollectConfig
+from vgps_sim.people.videos import VideosConfig
 from vgps_sim.results import Condition, EpisodeResult, Evaluation
 from vgps_sim.scenes import ScenesConfig
 
@@ -37,7 +39,7 @@ def evaluation(sides: list[str], n: int = 8, seed: int = 0, missing: int = 0) ->
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda s: s.name)
 def test_every_side_plays_a_checkpoint_that_a_recipe_makes(study: Study) -> None:
-    made = {str(r.out) for stage in study.stages() for r in stage}
+    made = {str(r.out) for stage in study.stages() for r in stage} | set(shipped())
     for experiment in study.experiments():
         for side in experiment.sides.values():
             assert side.policy in made, (experiment.name, side.policy)
@@ -47,12 +49,14 @@ def test_every_side_plays_a_checkpoint_that_a_recipe_makes(study: Study) -> None
 
 def _config_of(name: str, rest: list[str]) -> tuple[Any, list[str]]:
     """What the command line would parse, and its arguments."""
+    if name == "video":
+        return video.PARTS[rest[0]][0], rest[1:]
     if name == "train":
         module, config, _ = train.PARTS[rest[0]]
         return getattr(importlib.import_module(f"vgps_models.training.{module}"), config), rest[1:]
     if name == "data":
         return data.PARTS[rest[0]][0], rest[1:]
-    return {"scenes": ScenesConfig, "collect": CollectConfig}[name], rest
+    return {"scenes": ScenesConfig, "collect": CollectConfig, "videos": VideosConfig}[name], rest
 
 
 ALL = {str(r.out): r for study in STUDIES.values() for stage in study.stages() for r in stage}
@@ -63,7 +67,7 @@ def test_every_recipe_is_a_command_that_exists(recipe: Recipe) -> None:
     """Parsed as the command line would, and refused there if an option is unknown."""
     name, *rest = recipe.command
     kind, arguments = _config_of(name, rest)
-    assert tyro.cli(kind, args=arguments).out == recipe.out
+    assert getattr(tyro.cli(kind, args=arguments), recipe.option.removeprefix("--")) == recipe.out
 
 
 def test_a_recipe_is_made_when_its_last_file_is_there(tmp_path: Path) -> None:
@@ -165,3 +169,23 @@ def test_the_page_on_filtering_compares_with_everything_over_the_training_seeds(
     rates = [records[f"filtering-{s}"].rate("filtered")[0] for s in filtering.SEEDS]
     assert "It depends." in text and f"| filtered | **{markdown.rate(float(np.mean(rates)))}**" in text
     assert (tmp_path / "pictures" / "filtering.svg").exists() and "Not played yet" not in text
+
+
+def test_the_page_on_watching_compares_with_scratch_and_shows_what_values_are_worth(tmp_path: Path) -> None:
+    for name in ("robot-data-10", "cluttered"):
+        sides = list(get_study("vptr").experiment(name).sides)
+        record.write(evaluation(sides, 40, len(name)), name, "why?", tmp_path)
+    found = {"videos": 3, "voc": {"median": 0.9, "ci95": [0.8, 0.95]}, "nearing": {"median": 0.7, "ci95": [0.6, 0.8]}}
+    (tmp_path / "values").mkdir()
+    curves = {"curves": [{"values": [-3.0, -1.0, 0.0]}, {"values": [-2.0, 0.0]}]}
+    (tmp_path / "values" / "tongs.json").write_text(json.dumps(found | curves))
+    records = record.read_all(tmp_path)
+    page = vptr.write(records, tmp_path / "page.md", tmp_path / "pictures", "They watched.", tmp_path)
+    text = page.read_text()
+    assert "They watched." in text and "| tongs | 3 | 0.900 (0.800 to 0.950) |" in text
+    of = records["robot-data-10"]
+    rates = [of.rate(f"video-{seed}")[0] for seed in vptr.CRITIC_SEEDS]
+    difference = np.mean(rates) - np.mean([of.rate(f"scratch-{seed}")[0] for seed in vptr.CRITIC_SEEDS])
+    assert f"{100 * difference:+.1f} (" in text and "Not played yet: robot-data-100" in text
+    made = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert made == {"robot_data.svg", "elsewhere.svg", "values.svg"}

@@ -73,6 +73,21 @@ def calibration(path: Path, series: Mapping[str, Sequence[tuple[float, float, in
     return _save(figure, path)
 
 
+def lines(path: Path, panels: Mapping[str, Sequence[Sequence[float]]], *, title: str, label: str) -> Path:
+    """Curves of different lengths side by side, each over the share of it that is over; one panel a name."""
+    pyplot = _pyplot()
+    figure, all_axes = pyplot.subplots(
+        1, len(panels), figsize=(2.4 * len(panels), 2.4), squeeze=False, sharey=True, sharex=True
+    )
+    for axes, (name, curves) in zip(all_axes[0], panels.items(), strict=True):
+        for curve in curves:
+            axes.plot([i / max(1, len(curve) - 1) for i in range(len(curve))], curve, lw=1.0)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel(label)
+    figure.suptitle(title, fontsize=9)
+    return _save(figure, path)
+
+
 def _finish(axes: Any, title: str) -> None:
     axes.set_ylim(0, 1)
     axes.set_ylabel("success rate")

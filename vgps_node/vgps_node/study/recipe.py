@@ -10,18 +10,20 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Recipe:
-    """out: what is made, a checkpoint, another file or a folder. arguments: of `vgps`, without the `--out`.
+    """out: what is made, a checkpoint, another file or a folder. arguments: of `vgps`, without it.
 
     whole: the command writes its folder whole or not at all, so a folder that is there is finished.
+    option: by which the command is told where to write.
     """
 
     out: Path
     arguments: tuple[str, ...]
     whole: bool = False
+    option: str = "--out"
 
     @property
     def command(self) -> list[str]:
-        return [*self.arguments, "--out", str(self.out)]
+        return [*self.arguments, self.option, str(self.out)]
 
     @property
     def made(self) -> bool:
@@ -32,5 +34,5 @@ class Recipe:
         return bool(self.out.suffix) and self.out.exists() and card.exists()
 
 
-def recipe(out: Path | str, words: str, *, whole: bool = False) -> Recipe:
-    return Recipe(Path(out), tuple(words.split()), whole)
+def recipe(out: Path | str, words: str, *, whole: bool = False, option: str = "--out") -> Recipe:
+    return Recipe(Path(out), tuple(words.split()), whole, option)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vgps_models.errors import UnknownNameError
-from vgps_node.study import filtering, record
+from vgps_node.study import filtering, record, vptr
 from vgps_node.study.experiment import Experiment
 from vgps_node.study.recipe import Recipe
 from vgps_node.study.record import Record
@@ -62,9 +62,16 @@ def _steering(records: Mapping[str, Record], page: Path, pictures: Path, remarks
     return steering_page.write(records, page, pictures, remarks, calibrations)
 
 
+def _vptr(records: Mapping[str, Record], page: Path, pictures: Path, remarks: str, folder: Path) -> Path:
+    """Its page also shows what the values learned from video are worth."""
+    vptr.keep_values(folder)
+    return vptr.write(records, page, pictures, remarks, folder)
+
+
 STUDIES = {
     "steering": Study("steering", steering_recipes.stages, steering.everything, _steering),
     "filtering": Study("filtering", filtering.stages, filtering.everything, filtering.write),
+    "vptr": Study("vptr", vptr.stages, vptr.everything, _vptr),
 }
 
 
