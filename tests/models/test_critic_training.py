@@ -248,3 +248,34 @@ def test_a_failures_return_is_told_by_its_bounds(columns):
     failures = told["bins"][0]["failures"]
     assert failures["count"] == len(last) and failures["at_most"] == pytest.approx(-1)
     assert failures["never"] == pytest.approx(-50) and failures["predicted"] == -49
+
+
+# Going on from a critic, for some tasks
+
+
+def test_most_of_a_step_is_of_the_tasks_in_focus(trainer):
+    made = trainer(focus=("put_carrot_on_plate",), focused=0.75, batch=32)
+    tasks = np.array(made.frames.columns.instruction_tasks)[made.frames.columns.instruction]
+    for seed in range(5):
+        rows = made._rows(np.random.default_rng(seed))
+        assert len(rows) == 32 and set(rows.tolist()) <= set(made.train.tolist())
+        assert (tasks[rows] == "put_carrot_on_plate").sum() == 24
+    with pytest.raises(UnknownNameError, match="put_spoon_on_towel"):
+        trainer(focus=("fold_the_shirt",))
+
+
+def test_it_begins_where_another_critic_ended(config, trainer, tmp_path):
+    first = train_critic(config)
+    began = checkpoint.load_critic(first)
+    made = trainer(start=str(first), model=replace(config.model, low=config.loss.never))
+    made.learner.begin(began.net)
+    for name, weight in began.net.state_dict().items():
+        assert torch.equal(made.net.state_dict()[name], weight), name
+        assert torch.equal(made.learner.target.state_dict()[name], weight), name
+    again = train_critic(replace(config, start=str(first), steps=4, out=tmp_path / "again.safetensors"))
+    assert checkpoint.read_card(again).settings["start"] == str(first)
+    moved = [not torch.equal(a, b) for a, b in zip(
+        began.net.parameters(), checkpoint.load_critic(again).net.parameters(), strict=True)]  # fmt: skip
+    assert all(moved)
+    with pytest.raises(SpecError, match="other heads"):
+        train_critic(replace(config, start=str(first), model=replace(config.model, width=16), out=tmp_path / "x.st"))

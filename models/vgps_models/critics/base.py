@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vgps_models.critics.network import CriticConfig, Ensemble, QEnsemble
+from vgps_models.errors import SpecError
 
 Backup = Literal["per_head", "mean", "min"]
 N = TypeVar("N", bound=nn.Module)
@@ -111,6 +112,16 @@ class Learner(nn.Module):
         """target <- (1 - polyak) target + polyak network; after every update."""
         for network, target in self.pairs():
             torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), self.config.polyak)
+
+    def begin(self, net: QEnsemble) -> None:
+        """Go on from a trained critic; targets start where their networks are."""
+        if net.config != self.net.config:
+            raise SpecError(
+                f"the critic to go on from has other heads ({net.config}) than asked for ({self.net.config})"
+            )
+        self.net.load_state_dict(net.state_dict())
+        for network, target in self.pairs():
+            target.load_state_dict(network.state_dict())
 
     def standardise(self, mean: Tensor, std: Tensor) -> None:
         """Tell every network the mean and spread of the features (F,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from vgps_models.critics.iql import IQLConfig
 from vgps_models.critics.ota import OTAConfig
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import split_episodes, succeeded, success_frames, transitions
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.language import Language
 from vgps_models.ranking import ranking
 from vgps_models.spaces import ACTION_NAMES, GRIPPER, Normaliser
@@ -44,6 +45,9 @@ class CriticTraining:
     encoder: str = (
         ""  # what it sees with: an encoder's checkpoint, or untrained conv, resnet or vit; empty: the policy's
     )
+    start: str = ""  # critic to go on from, with what it sees with unless --encoder names another; empty: a fresh one
+    focus: tuple[str, ...] = ()  # task ids that the critic is for; the others keep it from forgetting
+    focused: float = 0.9  # share of the transitions that are of those tasks
     encoder_rate: float = 0.0  # peak learning rate of that encoder, trained along; 0 keeps it frozen, which is quicker
     out: Path = Path("runs/critic.safetensors")  # checkpoint to write
     cache: Path = Path("runs/cache")  # where encoded frames and policy samples are kept
@@ -96,6 +100,10 @@ class Trainer:
         made = transitions(columns, steps, gamma)
         train, self.test = split(columns, config)
         self.train = np.flatnonzero(train & made.usable)
+        in_focus = focused(columns, config.focus)
+        self.focus, self.others = self.train[in_focus[self.train]], self.train[~in_focus[self.train]]
+        if config.focus and not len(self.focus):
+            raise DataError(f"{config.data}: no training episode is of {', '.join(config.focus)}")
         self.wrong = np.flatnonzero(train & (frames.wrong_instruction != columns.instruction))
         self.features = torch.from_numpy(frames.features)
         self.wrong_features = torch.from_numpy(frames.wrong_features)
@@ -130,7 +138,7 @@ class Trainer:
     def batch(self, random: np.random.Generator, generator: torch.Generator) -> Batch:
         """One step's transitions, on the CPU."""
         config, needs, columns = self.config, self.needs, self.frames.columns
-        rows = self.train[random.integers(len(self.train), size=config.batch)]
+        rows = self._rows(random)
         count = config.wrong_batch if config.loss.wrong_weight > 0 and len(self.wrong) else 0
         wrong = self.wrong[random.integers(len(self.wrong), size=count)] if count else rows[:0]
         following = self.chunk_end.following[rows]
@@ -154,6 +162,17 @@ class Trainer:
             wrong_sentence=self._told(self.frames.wrong_instruction[wrong], random),
             wrong_chunk=self.chunks[wrong],
         )
+
+    def _rows(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Frames that a step's transitions begin with, (B,): all alike, or mostly those of the tasks in focus."""
+        batch = self.config.batch
+        if not self.config.focus:
+            return self.train[random.integers(len(self.train), size=batch)]
+        many = round(self.config.focused * batch) if len(self.others) else batch
+        drawn = [self.focus[random.integers(len(self.focus), size=many)]]
+        if many < batch:
+            drawn.append(self.others[random.integers(len(self.others), size=batch - many)])
+        return random.permutation(np.concatenate(drawn))
 
     def _told(self, instruction: NDArray[np.int64], random: np.random.Generator) -> Tensor:
         """Sentences (B, 384) for the recorded instructions (B,)."""
@@ -212,6 +231,15 @@ class _Outcome:
 
     def __init__(self, reward: NDArray, discount: NDArray, following: NDArray) -> None:
         self.reward, self.discount, self.following = torch.from_numpy(reward), torch.from_numpy(discount), following
+
+
+def focused(columns: Columns, tasks: Sequence[str]) -> Bools:
+    """Frames (N,) of the tasks with these ids."""
+    known = np.array(columns.instruction_tasks)
+    for task in tasks:
+        if task not in known:
+            raise UnknownNameError("task", task, sorted(set(columns.instruction_tasks)))
+    return np.isin(known, tasks)[columns.instruction]
 
 
 def uniform_chunks(batch: int, count: int, width: int, generator: torch.Generator) -> Tensor:
@@ -275,6 +303,8 @@ def train_critic(config: CriticTraining, *, stop_after: int | None = None) -> Pa
         encoder = trainer.learner.encoder
     else:
         trainer = Trainer(config, frames, samples, normaliser)
+    if material.start is not None:
+        trainer.learner.begin(material.start)
     return run(config, material, trainer, encoder, f"{config.algorithm} critic", stop_after)
 
 

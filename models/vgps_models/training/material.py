@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vgps_models import checkpoint
+from vgps_models.critics.network import QEnsemble
 from vgps_models.data import EpisodeStore
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.perception.images import TRUNKS, ImageConfig
-from vgps_models.perception.runtime import Encoder, Perception
+from vgps_models.perception.runtime import Encoder, Perception, weights_sha256
 from vgps_models.perception.views import ViewsConfig, ViewsEncoder
 from vgps_models.policies.chunk import ChunkPolicy
 from vgps_models.spaces import Image
@@ -40,9 +41,11 @@ class Material:
     samples: NDArray[np.float32]
     encoder: nn.Module
     encoder_sha256: str
+    start: QEnsemble | None = None  # trained heads to go on from
 
     def fingerprint(self, config: CriticTraining) -> str:
-        return provenance.fingerprint(config, self.frames.data_sha256, self.policy_sha256, self.encoder_sha256)
+        started = weights_sha256(self.start) if self.start is not None else ""
+        return provenance.fingerprint(config, self.frames.data_sha256, self.policy_sha256, self.encoder_sha256, started)
 
 
 def gather(config: CriticTraining, encoder: nn.Module | None = None) -> Material:
@@ -59,19 +62,23 @@ def gather(config: CriticTraining, encoder: nn.Module | None = None) -> Material
     theirs.spec.require_equal(spec, mine=f"data {config.data}", theirs=f"policy {config.policy}")
     samples = policy_samples(policy, card.weights_sha256, theirs, config.samples, config.cache)
     eyes = policy.perception
-    if encoder is None and config.encoder:
-        eyes = Perception(named_encoder(config.encoder, config.seed), policy.perception.language)
+    if encoder is None and (name := config.encoder or config.start):
+        eyes = Perception(named_encoder(name, config.seed), policy.perception.language)
+    start = checkpoint.load_critic(config.start, spec=spec, threads=config.threads) if config.start else None
+    if start is not None:
+        policy.normaliser.require_equal(start.normaliser, mine="policy", theirs=f"critic {config.start}")
     frames = theirs
     if encoder is None and config.encoder_rate == 0 and eyes is not policy.perception:
         frames = load_frames(config.data, eyes, config.cache)
-    return Material(policy, card.weights_sha256, frames, samples, encoder or eyes.encoder, eyes.sha256)
+    heads = start.net if start is not None else None
+    return Material(policy, card.weights_sha256, frames, samples, encoder or eyes.encoder, eyes.sha256, heads)
 
 
 def named_encoder(name: str, seed: int) -> Encoder:
-    """The encoder of a checkpoint, or an untrained one of a kind: conv, resnet or vit."""
+    """The encoder of any checkpoint, or an untrained one of a kind: conv, resnet or vit."""
     if name not in TRUNKS:
         try:
-            return checkpoint.load_encoder(name)[1]
+            return checkpoint.load_perception(name, checkpoint.read_card(name).kind)[1].encoder
         except UnknownNameError as error:
             raise UnknownNameError("encoder", name, [*TRUNKS, *error.valid]) from None
     torch.manual_seed(seed)
