@@ -22,13 +22,19 @@ from safetensors.numpy import load_file
 from vgps_models.critics.network import CriticConfig
 from vgps_models.critics.resnet import ResNetConfig
 from vgps_models.errors import SpecError
+from vgps_models.icvf import MultilinearConfig
+from vgps_models.perception.images import ImageConfig
 from vgps_models.training import parallel
+from vgps_models.training.augment import AugmentConfig
 from vgps_models.training.critic import CriticTraining, train_critic
 from vgps_models.training.encoder import EncoderTraining, train_encoder
 from vgps_models.training.pixel_critic import PixelTraining, train_pixels
 from vgps_models.training.policy import PolicyTraining, train_policy
+from vgps_models.training.video import VideoTraining, train_video
+from vgps_models.video.bench import VideoBench, made_up
+from vgps_models.video.sampling import Sampling
 
-NAMES = ("encoder", "policy", "critic", "pixels")
+NAMES = ("encoder", "policy", "critic", "pixels", "video")
 # Rounding: a sum of two half-batches is not bit for bit the sum of the batch. Adam divides by the size of a
 # gradient, so what is rounding in a gradient near zero is a part of the rate (2e-3) in a weight.
 WEIGHTS, LOSSES = 5e-5, 1e-6  # largest difference of a weight; of a loss, relative
@@ -41,7 +47,10 @@ run = loop.run
 loop.run = lambda *a, **k: run(*a, **{**k, "log_every": 1})
 for train, config, stop_after in pickle.load(open(sys.argv[1], "rb")):
     train(config, stop_after=stop_after)
+from vgps_models.icvf import MultilinearConfig
+from vgps_models.perception.images import ImageConfig
 from vgps_models.training import parallel
+from vgps_models.training.augment import AugmentConfig
 print("processes", parallel.processes(), "leads" if parallel.leads() else "follows", "accelerate" in sys.modules)
 """
 
@@ -69,6 +78,7 @@ def trained(tmp_path_factory, scenes, episodes, encoder_file, policy_file, cache
     pytest.importorskip("accelerate")
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     on = {"data": episodes, "cache": cache, "threads": 1, "steps": 12, "save_every": 4}
+    films = made_up(tmp_path_factory.mktemp("films") / "shards", "raw", VideoBench(size=32, videos=8))
     tiny = ResNetConfig(image_size=32, blocks=(1, 1), channels=8, sentence=384)
 
     def jobs(out: Path) -> dict[str, tuple[Any, Any]]:
@@ -82,6 +92,12 @@ def trained(tmp_path_factory, scenes, episodes, encoder_file, policy_file, cache
             "critic": (train_critic, CriticTraining(
                 **on, policy=str(policy_file), batch=16, wrong_batch=8, samples=8, held_out=0.4, bf16=False,
                 model=CriticConfig(width=32, words=8),
+            )),
+            "video": (train_video, VideoTraining(
+                data=(films,), threads=1, steps=12, save_every=4, workers=0, bf16=False, held_out=0.2,
+                image=ImageConfig(width=16, depth=1, maps=4, out=16), model=MultilinearConfig(widths=(16,), form=16),
+                sampling=Sampling(batch=16, per_video=4, goals=2, goals_from="batch"),
+                augment=AugmentConfig(0, 0, 0, 0, 0, 0),  # drawn by each process for its own frames
             )),
             "pixels": (train_pixels, PixelTraining(
                 **on, policy=str(policy_file), batch=8, wrong_batch=4, held_out=0.4, bf16=False, resnet=tiny,

@@ -32,7 +32,7 @@ def shards(tmp_path_factory) -> Path:
     root, random = tmp_path_factory.mktemp("shards"), np.random.default_rng(0)
     form = Form(size=SIZE, codec="raw")
     writer = ShardWriter(root, 0, form)
-    for number in range(24):
+    for number in range(60):
         begin, end = random.integers(4, SIZE - 4, (2, 2))
         for step in range(LENGTH):
             u, v = np.round(begin + (end - begin) * step / (LENGTH - 1)).astype(int)
@@ -56,18 +56,16 @@ def training(shards) -> VideoTraining:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("head", ["scalar", "hl_gauss"])
-def test_it_learns_how_far_a_frame_is_from_the_last(training, head, tmp_path):
+def test_it_learns_how_far_a_frame_is_from_the_last(training, tmp_path):
     config = replace(
-        training, steps=700 if head == "scalar" else 1100, rate=1e-3,
-        model=replace(training.model, head=head, form=256, bins=16),
+        training, steps=700, rate=1e-3, model=replace(training.model, form=256),
         icvf=ICVFConfig(gamma=0.9, polyak=0.05), sampling=replace(training.sampling, batch=32, per_video=8, goals=8),
         augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0), out=tmp_path / "video.safetensors",
     )  # fmt: skip
     out = train_video(config)
     assert out is not None
     card = checkpoint.read_card(out)
-    assert card.metrics["held_out_voc"] > 0.8 and card.metrics["held_out_videos"] == 5
+    assert card.metrics["held_out_voc"] > 0.7 and card.metrics["held_out_videos"] == 12
     again = checkpoint.load_video(out)
     frames = VideoShards(*config.data).read(np.arange(LENGTH))
     values, spread = again.curve(frames)
@@ -75,6 +73,14 @@ def test_it_learns_how_far_a_frame_is_from_the_last(training, head, tmp_path):
     assert again.embed(frames).shape == (LENGTH, 32)
     _, encoder = checkpoint.load_encoder(out)
     assert torch.equal(encoder.image.trunk.layers[0].weight, again.net.encoder.image.trunk.layers[0].weight)  # type: ignore
+
+
+def test_values_may_be_histograms(training, tmp_path):
+    model = replace(training.model, head="hl_gauss", form=64, bins=16)
+    out = train_video(replace(training, model=model, out=tmp_path / "video.safetensors"))
+    assert out is not None
+    values, spread = checkpoint.load_video(out).curve(VideoShards(*training.data).read(np.arange(LENGTH)))
+    assert (values <= 0).all() and (values >= -1 / (1 - training.icvf.gamma)).all() and (spread >= 0).all()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

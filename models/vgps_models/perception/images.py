@@ -170,7 +170,7 @@ class Places(nn.Module):
 
     def __init__(self, config: ImageConfig) -> None:
         super().__init__()
-        self.maps = nn.Conv1d(config.width, config.maps, 1)
+        self.maps = nn.Conv1d(config.width, config.maps, 1, bias=False)  # a softmax would not see it
         self.out = nn.Sequential(nn.Linear(3 * config.maps + config.width, config.out), nn.LayerNorm(config.out))
 
     def forward(self, grid: Tensor) -> Tensor:
