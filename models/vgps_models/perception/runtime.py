@@ -72,6 +72,11 @@ class Perception:
         """What images alone tell: (B, V, s, s, 3) uint8, (B, 384) -> (B, looks)."""
         return self._encoder.look(images, sentence).float()
 
+    @torch.inference_mode()
+    def probe(self, images: Tensor, sentences: Tensor) -> Tensor:
+        """`look` under each of several sentences: (B, V, s, s, 3) uint8, (P, 384) -> (B, P, looks)."""
+        return self._encoder.probe(images, sentences).float()
+
 
 def arrays(observation: Observation, config: EncoderConfig) -> tuple[np.ndarray, np.ndarray]:
     """The numbers the encoder reads: images (V, s, s, 3) uint8, proprio (10,) float32. Refuses others."""
