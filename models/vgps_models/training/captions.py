@@ -17,7 +17,7 @@ from vgps_models.data import Columns
 from vgps_models.perception.phrases import GROUPS, Group
 from vgps_models.training.truth import SCENES, Degrees, Facts
 
-COUNT = 24  # wordings of a claim that training draws from; instructions have more
+VARIETY = 24  # wordings of a claim that training draws from; instructions have six times as many
 APART = 3  # nouns of every thing that training does not hear
 
 # Fact -> turns of phrase; {0} the object, {1} on or in, {2} the target. The last of each is kept out of training.
@@ -65,6 +65,7 @@ ANYWHERE: Mapping[str, tuple[str, ...]] = {  # claims about no thing in particul
         "a table with things and a robot", "some things lie before a robot",
     ),
 }  # fmt: skip
+UNDONE = ("still to do: {task}", "not done yet: {task}")
 FINISHED = ("see to it that the {0} ends up {1} the {2}", "the {0} should finish {1} the {2}")  # unheard instructions
 OF_THE_OBJECT = ("near", "held", "lifted", "there")  # facts that say nothing of the target
 
@@ -80,14 +81,17 @@ class Claim:
     unheard: tuple[str, ...]
 
 
-def claims() -> tuple[Claim, ...]:
-    """All claims, in a fixed order. C of them."""
+def claims(variety: int = VARIETY) -> tuple[Claim, ...]:
+    """All claims, in a fixed order. C of them. variety: wordings of each."""
     out = [Claim("", fact, forms[:-1], forms[-1:]) for fact, forms in ANYWHERE.items()]
     for task, group in zip(SCENES, GROUPS, strict=True):
-        out.append(Claim(task, "done", _instructions(group), _worded(FINISHED, group, heard=False)))
+        told = _instructions(group)[: 6 * variety]
+        out.append(Claim(task, "done", told, _worded(FINISHED, group, variety, heard=False)))
         for fact, forms in FORMS.items():
-            heard = _worded(forms[:-1], group, heard=True)
-            out.append(Claim(task, fact, heard, _worded(forms[-1:], group, heard=False)))
+            heard = _worded(forms[:-1], group, variety, heard=True)
+            if fact == "todo":  # the instruction as it stands, whatever it looks like
+                heard += tuple(form.format(task=sentence) for form in UNDONE for sentence in told[:variety])
+            out.append(Claim(task, fact, heard, _worded(forms[-1:], group, variety, heard=False)))
     return tuple(out)
 
 
@@ -115,16 +119,16 @@ def truth(columns: Columns, made: Sequence[Claim]) -> Degrees:
 def _instructions(group: Group) -> tuple[str, ...]:
     """What the task may be called, without the nouns that are kept apart."""
     apart = [*group.objects[-APART:], *group.targets[-APART:]]
-    return tuple(s for s in group.sentences() if s in group.known or not any(f"the {noun} " in f"{s} " for noun in apart))
-
-
-def _worded(forms: Sequence[str], group: Group, *, heard: bool) -> tuple[str, ...]:
-    """The forms with all nouns that belong to the side of the split, at most `COUNT` of them, always the same."""
-    objects, targets = (
-        nouns[:-APART] if heard else nouns[-APART:] for nouns in (group.objects, group.targets)
+    return tuple(
+        s for s in group.sentences() if s in group.known or not any(f"the {noun} " in f"{s} " for noun in apart)
     )
+
+
+def _worded(forms: Sequence[str], group: Group, variety: int, *, heard: bool) -> tuple[str, ...]:
+    """The forms with the first nouns, then others; all of one side of the split, and always the same."""
+    objects, targets = (nouns[:-APART] if heard else nouns[-APART:] for nouns in (group.objects, group.targets))
     links = group.links[:2]
     made = list(dict.fromkeys(form.format(o, link, t) for form, o, link, t in product(forms, objects, links, targets)))
     plain = [form.format(objects[0], links[0], targets[0]) for form in forms]
     order = np.random.Generator(np.random.PCG64(1)).permutation(len(made))
-    return tuple(dict.fromkeys([*plain, *(made[i] for i in order[:COUNT])]))
+    return tuple(dict.fromkeys([*plain, *(made[i] for i in order[:variety])]))

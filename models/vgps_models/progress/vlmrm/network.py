@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from vgps_models.perception.encoder import SENTENCE
 
+SCALE, BIAS = 10.0, -3.0  # of a logit at the beginning of training; about one sentence in six is true
+
 
 @dataclass(frozen=True)
 class ImageTextConfig:
@@ -33,6 +35,7 @@ class ImageTextConfig:
     words: int = 64  # hidden width of the sentence's head
     space: int = 64  # D, of the embeddings
     dropout: float = 0.2  # of the looks, so that no single cue carries a judgement
+    hearing: float = 0.3  # dropout of sentence embeddings, so that no single word does either
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,10 +64,13 @@ class ImageTextNet(nn.Module):
             nn.Linear(config.width, config.space),
         )
         self.text = nn.Sequential(
-            nn.Linear(SENTENCE, config.words), nn.GELU(), nn.Linear(config.words, config.space)
-        )  # fmt: skip
-        self.log_scale = nn.Parameter(torch.tensor(2.3))  # as SigLIP begins: 10 and -10
-        self.bias = nn.Parameter(torch.tensor(-3.0))
+            nn.Dropout(config.hearing),
+            nn.Linear(SENTENCE, config.words),
+            nn.GELU(),
+            nn.Linear(config.words, config.space),
+        )
+        self.log_scale = nn.Parameter(torch.tensor(SCALE).log())
+        self.bias = nn.Parameter(torch.tensor(BIAS))
         self.register_buffer("mean", torch.zeros(config.looks))
         self.register_buffer("std", torch.ones(config.looks))
 

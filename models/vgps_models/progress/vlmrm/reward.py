@@ -31,6 +31,15 @@ def reward(images: Floats, goal: Floats, baseline: Floats, alpha: float) -> Floa
     line, away = g - b, x - g
     length = float(np.linalg.norm(line))
     if alpha and length < APART:
-        raise DataError("baseline and goal have the same embedding; tell the baseline in other words, or set alpha to 0")
+        raise DataError("baseline and goal have the same embedding; tell one in other words, or set alpha to 0")
     along = (away @ line)[..., None] * line / max(length, APART) ** 2
     return 1.0 - np.square(alpha * along + (1.0 - alpha) * away).sum(-1) / 2
+
+
+def rewards(images: Floats, goals: Floats, baselines: Floats, alpha: float) -> Floats:
+    """`reward` of every look at every moment by every goal and baseline.
+
+    images (L, T, D), goals (G, D), baselines (B, D) -> (L * G * B, T).
+    """
+    made = [reward(images, g, b, alpha) for g in goals for b in baselines]
+    return np.concatenate(made)
