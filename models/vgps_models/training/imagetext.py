@@ -125,13 +125,13 @@ class _Trainer:
         """Mean over claims of how well true is told from false, by one wording of each."""
         found = []
         for i, claim in enumerate(self.claims):
-            degree = self.truth[rows, i].numpy()
+            degree = self.truth.numpy()[rows, i]
             sure = (degree < SURE) | (degree > 1 - SURE)
             true = degree[sure] > 0.5
             if true.any() and not true.all():
                 words = getattr(claim, kind)[:1]
                 text = self.net.read(torch.from_numpy(self.language.table(words)))
-                found.append(auc((seen[sure] @ text.T)[:, 0].numpy(), true))
+                found.append(auc(seen.numpy()[sure] @ text.numpy()[0], true))
         return float(np.mean(found)) if found else float("nan")
 
 

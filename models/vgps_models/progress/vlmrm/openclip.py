@@ -13,6 +13,7 @@ from PIL import Image
 
 from vgps_models.errors import DataError, MissingDependencyError, UnknownNameError
 from vgps_models.progress.estimate import Floats, Images
+from vgps_models.progress.vlmrm.encoding import Fitted
 from vgps_models.progress.vlmrm.prompts import GENERIC, Prompts
 
 PROMPTS = Prompts(("the {thing} is {link} the {target}",), ("the {thing} lies beside the {target}",), GENERIC)
@@ -33,7 +34,7 @@ class OpenCLIP:
     """An `ImageText`. Its rewards lie close together and say more about order than about success."""
 
     prompts = PROMPTS
-    fitted = None
+    fitted: Fitted | None = None
 
     def __init__(self, config: OpenCLIPConfig) -> None:
         """Raises MissingDependencyError without open_clip, DataError for weights that are not there or do not fit."""
@@ -84,7 +85,7 @@ def _load(config: OpenCLIPConfig) -> tuple[Any, Any, Any]:
             " (--vlmrm.encoder own), which needs nothing"
         )
     try:
-        import open_clip
+        import open_clip  # pyright: ignore[reportMissingImports]
     except (ImportError, RuntimeError) as error:  # a torchvision of another release than torch's
         raise MissingDependencyError(
             f"open_clip cannot be imported ({error}); it needs the torchvision that belongs to the installed torch"
