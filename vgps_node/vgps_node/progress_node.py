@@ -8,9 +8,9 @@ from typing import Any
 from rclpy.context import Context
 from rclpy.node import Node
 
-from vgps_models import checkpoint
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.progress.backends import load_judge
 from vgps_models.progress.chat import ChatConfig
 from vgps_models.spaces import Image
 from vgps_msgs import msg
@@ -22,9 +22,10 @@ from vgps_node.watching import Watcher
 
 
 class ProgressNode(Node):
-    """Judges every `execute`-th control step and the last one by the learned estimator.
+    """Judges every `execute`-th control step and the last one by an estimator of single moments.
 
-    Parameters: checkpoint, a shipped name or a path; execute, control steps between two estimates;
+    Parameters: checkpoint, a shipped name or a path, of the learned estimator ("progress") or of an image-text model
+    ("imagetext", by VLM-RM); execute, control steps between two estimates;
     reliable_images, see `image_qos`. With gvl_model, a vision-language model is asked about the episode so far as
     well, in the background: gvl_base_url, its endpoint; gvl_period, least time between two questions [s];
     gvl_frames, pictures of a question; gvl_budget, what all of it may cost [US dollars], with prices per million
@@ -51,7 +52,7 @@ class ProgressNode(Node):
         if parameters.get("execute", 1) < 1:
             raise VgpsError(f"execute ({parameters['execute']}) must be at least 1")
         if "checkpoint" in parameters:
-            self.estimator = checkpoint.load_progress(parameters["checkpoint"])
+            self.estimator = load_judge(parameters["checkpoint"])
         self.execute = parameters.get("execute", self.execute)
 
     def _on_sight(self, task: TaskState, images: dict[str, Image]) -> None:

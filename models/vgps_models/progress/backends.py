@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from vgps_models.errors import UnknownNameError
-from vgps_models.progress.estimate import Estimator
+from vgps_models.progress.estimate import Estimator, Floats, Images
 from vgps_models.progress.gvl import GVL, GVLConfig
 from vgps_models.progress.topreward import TOPReward, TOPRewardConfig
 from vgps_models.progress.vlmrm import VLMRM, VLMRMConfig
 from vgps_models.progress.vlmrm.encoding import ImageText
 from vgps_models.progress.vlmrm.openclip import OpenCLIP
-
-if TYPE_CHECKING:
-    from vgps_models.progress.learned import Learned
 
 BACKENDS = ("learned", "gvl", "topreward", "vlmrm")
 
@@ -48,15 +46,24 @@ def make_estimator(config: BackendConfig) -> Estimator:
     raise UnknownNameError("backend", config.backend, BACKENDS)
 
 
-def load_judge(name: str | Path, *, threads: int = 1) -> Learned | VLMRM:
-    """The estimator in a checkpoint, whichever kind it is: "progress" is a learned one, "imagetext" judges by words.
+class MomentJudge(Protocol):
+    """An estimator that judges single moments, and knows from which value on one is a success."""
 
-    Both judge single moments (`judge`) and bring a threshold of success.
-    """
+    source: str
+    threshold: float
+
+    def judge(self, views: Mapping[str, Images], task: str) -> tuple[Floats, Floats]:
+        """Value and spread of every moment, (T,) each. views: camera -> (T, H, W, 3) uint8 RGB."""
+        ...
+
+
+def load_judge(name: str | Path, *, threads: int = 1) -> MomentJudge:
+    """The estimator in a checkpoint, a learned one ("progress") or an image-text model ("imagetext") with VLM-RM."""
     from vgps_models import checkpoint
 
     if checkpoint.read_card(name).kind == "imagetext":
-        return VLMRM(checkpoint.load_imagetext(name, threads=threads))
+        # With its own prompts and alpha it has a threshold.
+        return cast(MomentJudge, VLMRM(checkpoint.load_imagetext(name, threads=threads)))
     return checkpoint.load_progress(name, threads=threads)
 
 
