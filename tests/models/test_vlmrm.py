@@ -61,6 +61,15 @@ def test_the_spread_is_over_views_and_prompts():
     assert differ.estimate(clip([100, 255])).spread[0] > 0  # two baselines do
 
 
+def test_a_picture_that_stands_still_is_seen_once_and_has_one_value():
+    model = Brightness()
+    seen = []
+    see, model.see = model.see, lambda views: seen.append(views) or see(views)
+    made = VLMRM(model).estimate(clip([7, 7, 7, 90, 90, 7], [5, 5, 5, 5, 5, 5]))
+    assert [len(views["0"]) for views in seen] == [3]
+    assert np.ptp(made.values[:3]) == 0 and made.values[3] == made.values[4] > made.values[5] == made.values[0]
+
+
 def test_a_fit_holds_for_the_words_and_the_alpha_it_was_made_for():
     model = Brightness(Fitted(0.5, low=0.2, high=0.8, threshold=0.6))
     fitted = VLMRM(model)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip, Estimate, Example, Floats, Images
@@ -62,7 +63,10 @@ class VLMRM:
     def judge(self, views: Mapping[str, Images], task: str) -> tuple[Floats, Floats]:
         """Mean and standard deviation over looks and prompts, (T,) each. views: camera -> (T, H, W, 3) uint8 RGB."""
         goals, baselines = self._words(task)
-        made = rewards(self.model.see(views), goals, baselines, self.config.alpha)
+        which = _moments(views)
+        first = np.flatnonzero(np.diff(which, prepend=-1))
+        seen = self.model.see({camera: images[first] for camera, images in views.items()})
+        made = rewards(seen, goals, baselines, self.config.alpha)[:, which]
         values = np.clip((made - self.low) / (self.high - self.low), 0.0, 1.0)
         return values.mean(axis=0), values.std(axis=0)
 
@@ -73,3 +77,12 @@ class VLMRM:
                 baselines = (self.config.baseline_of[task],)
             self._told[task] = self.model.read(goals), self.model.read(baselines)
         return self._told[task]
+
+
+def _moments(views: Mapping[str, Images]) -> NDArray[np.intp]:
+    """Number of the moment that each frame shows; frames that repeat the one before show the same. (T,).
+
+    Rounding differs from place to place in a batch, and would put the frames of a picture that stands still in order.
+    """
+    changed = [(images[1:] != images[:-1]).any(axis=(1, 2, 3)) for images in views.values()]
+    return np.concatenate([[0], np.cumsum(np.any(changed, axis=0))]).astype(np.intp)
