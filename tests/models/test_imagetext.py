@@ -75,7 +75,7 @@ def settings(data, encoder_file, cache, tmp_path_factory) -> ImageTextTraining:
     out = tmp_path_factory.mktemp("imagetext") / "imagetext.safetensors"
     small = ImageTextConfig(probes=tuple(TASKS.values()), found=8, width=16, words=8, space=8)
     return ImageTextTraining(
-        data=data, encoder=str(encoder_file), out=out, cache=cache, steps=10, batch=16, variety=1, held_out=0.5,
+        data=data, encoder=str(encoder_file), out=out, cache=cache, steps=10, batch=16, ends=4, variety=1, held_out=0.5,
         model=small,
     )  # fmt: skip
 
@@ -201,6 +201,8 @@ def test_a_resumed_training_ends_with_the_same_weights(settings, trained, tmp_pa
 def test_data_of_no_simulator_is_refused(settings, episodes, tmp_path):
     with pytest.raises(DataError, match="vgps collect"):
         train_imagetext(replace(settings, data=episodes, out=tmp_path / "x.safetensors"))
+    with pytest.raises(DataError, match="lower ends"):
+        train_imagetext(replace(settings, ends=17, out=tmp_path / "x.safetensors"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "another kind", "no fit", "another width"])

@@ -44,6 +44,7 @@ class ImageTextTraining:
     cache: Path = Path("runs/cache")  # where encoded frames are kept
     steps: int = 4000  # updates
     batch: int = 256  # frames an update
+    ends: int = 24  # of these, last frames of successes: few there are, and all that tells success from near success
     wordings: int = 2  # sentences of every claim an update
     variety: int = VARIETY  # sentences that a claim has in all; instructions have six times as many
     rate: float = 1e-3  # peak learning rate, AdamW, cosine
@@ -63,6 +64,11 @@ class _Trainer:
         self.config, self.columns, self.language = config, columns, perception.language
         train, self.test = split_episodes(columns, config.held_out, config.seed)
         self.train = np.flatnonzero(train)
+        if config.ends > config.batch:
+            raise DataError(f"{config.ends} last frames do not fit a batch of {config.batch}; lower ends")
+        self.ends = np.flatnonzero(train & columns.success)
+        if not len(self.ends):
+            raise DataError(f"{config.data} has no success to train on; make some with `vgps collect --quality mixed`")
         self.claims = claims(config.variety)
         self.truth = torch.from_numpy(truth(columns, self.claims))
         self.looks = torch.from_numpy(probes)
@@ -83,7 +89,9 @@ class _Trainer:
         config = self.config
         random, generator = loop.generators(config.seed, step)
         torch.manual_seed(generator.initial_seed())  # dropout and noise, so that a resumed run draws them again
-        rows = parallel.share(self.train[random.integers(len(self.train), size=config.batch)])
+        rows = self.train[random.integers(len(self.train), size=config.batch)]
+        rows[: config.ends] = self.ends[random.integers(len(self.ends), size=config.ends)]
+        rows = parallel.share(random.permutation(rows))
         said = self._first + random.integers(self._count, size=(config.wordings, len(self._count)))
         logits = self.net.fit(self.net.see(self.looks[rows], config.noise), self.net.read(self.sentences[said.ravel()]))
         label = self.truth[rows].repeat(1, config.wordings)

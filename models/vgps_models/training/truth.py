@@ -24,7 +24,7 @@ STATE_NAMES = (
 )  # fmt: skip
 LIFTED, GRIPPED = 0.025, 0.02  # [m] above where it lay at first: off the table, and surely in a hand
 REACHED = 0.03  # [m] from the tool to the object's middle
-MISSED = 0.7  # how far along it is when the object was let go all but where it belongs
+MISSED = 0.7  # how far along it is when the object was let go, and has not come to rest where it belongs
 AWAY = 0.2  # [m] a hand or a thing that is farther off than this is no nearer for being a bit less far
 
 Degrees = NDArray[np.float32]
@@ -97,7 +97,7 @@ class Facts:
         lifted = _both(held, _more(up, LIFTED))
         ended = success_frames(columns) & (last_frames(columns) == np.arange(len(columns)))  # by the very next step
         found = {
-            "done": np.where(ended, 1.0, _done(far, apart, up, held, (apart < reach) & low, reach)),
+            "done": np.where(ended, 1.0, _done(far, apart, up, held, reach)),
             "near": _both(~held, _less(far, REACHED)),
             "held": held,
             "lifted": lifted,
@@ -110,16 +110,14 @@ class Facts:
         return cls(**{name: degree.astype(np.float32) for name, degree in found.items()})
 
 
-def _done(
-    far: np.ndarray, apart: np.ndarray, up: np.ndarray, held: np.ndarray, placed: np.ndarray, reach: np.ndarray
-) -> np.ndarray:
+def _done(far: np.ndarray, apart: np.ndarray, up: np.ndarray, held: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Reach, grasp, lift, carry, lower, let go: a third of it is the hand's way, the rest the object's."""
     over = apart < reach
     rising = np.where(over, 1.0, np.clip(up / 0.06, 0, 1))  # over its goal it must come down again
     sinking = over * (1 - np.clip(up / 0.08, 0, 1))
     carrying = 0.4 + 0.1 * rising + 0.3 * (1 - np.clip(apart / AWAY, 0, 1)) + 0.15 * sinking
     reaching = 0.35 * (1 - np.clip(far / AWAY, 0, 1))
-    return np.where(held, carrying, np.where(placed, MISSED, reaching))
+    return np.where(held, carrying, np.where(over, MISSED, reaching))
 
 
 def _both(a: np.ndarray, b: np.ndarray) -> np.ndarray:
