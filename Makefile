@@ -42,6 +42,8 @@ train: setup  ## remake data and shipped checkpoints (at most 3 hours on 2 cores
 	$(RUN) train policy --data data/mixed --encoder $(CHECKPOINTS)/encoder.safetensors --out $(CHECKPOINTS)/policy.safetensors
 	$(RUN) train policy --data data/mixed --encoder $(CHECKPOINTS)/encoder.safetensors --success-only --out $(CHECKPOINTS)/policy_success_only.safetensors
 	$(RUN) train critic --data data/mixed --policy $(CHECKPOINTS)/policy.safetensors --out $(CHECKPOINTS)/critic.safetensors
+	$(RUN) collect --out data/vlmrm --quality mixed --seed 50000 --episodes 500
+	$(RUN) train imagetext --data data/vlmrm --encoder $(CHECKPOINTS)/encoder.safetensors --out $(CHECKPOINTS)/imagetext.safetensors
 
 steering: setup  ## train all policies and critics of the study, play it, write docs/steering.md (hours; resumes)
 	$(RUN) study make

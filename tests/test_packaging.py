@@ -31,6 +31,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "cv2": "opencv-contrib-python",
     "serial": "pyserial",
+    "open_clip": "open-clip-torch",
 }
 # Come with ROS 2 beside the *_msgs packages; the last three only from a workstation.
 ROS = {"rclpy", "rcl_interfaces", "std_srvs", "builtin_interfaces", "launch", "launch_ros", "tf2_ros"}

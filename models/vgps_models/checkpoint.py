@@ -34,6 +34,9 @@ from vgps_models.perception.runtime import Encoder, Eyes, Perception, weights_sh
 from vgps_models.policies import make_net
 from vgps_models.policies.chunk import ChunkPolicy
 from vgps_models.progress.learned import Learned, ProgressConfig, ProgressNet
+from vgps_models.progress.vlmrm.encoding import Fitted
+from vgps_models.progress.vlmrm.network import ImageTextConfig, ImageTextNet
+from vgps_models.progress.vlmrm.own import OwnModel
 from vgps_models.spaces import ActionSpec, Normaliser
 
 FORMAT = "vgps-checkpoint-1"
@@ -55,7 +58,7 @@ class CheckpointError(DataError):
 class Card:
     """What a checkpoint says about itself."""
 
-    kind: str  # "encoder", "policy", "critic" or "progress"
+    kind: str  # "encoder", "policy", "critic", "progress" or "imagetext"
     architecture: Mapping[str, Any]  # part -> its config
     spec: ActionSpec | None = None  # none for an encoder, which knows no actions
     normaliser: Normaliser | None = None
@@ -207,6 +210,18 @@ def load_video(name: str | Path) -> FrameValues:
     encoder = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
     values = FrameValues(encoder.image, MultilinearConfig.from_json(card.architecture["icvf"]))  # type: ignore[arg-type]
     return _module(name, values, tensors, "icvf").eval()
+
+
+def load_imagetext(name: str | Path, *, threads: int = 1) -> OwnModel:
+    """An image-text model ready to run. threads: of torch, for the whole process."""
+    torch.set_num_threads(threads)
+    card, tensors = read(name, "imagetext")
+    net = ImageTextNet(ImageTextConfig.from_json(card.architecture["imagetext"]))
+    try:
+        fitted = Fitted(card.settings["alpha"], *(card.metrics[key] for key in ("low", "high", "threshold")))
+    except KeyError as error:
+        raise CheckpointError(name, "metrics", f"lacks {error}; train it again with `vgps train imagetext`") from None
+    return OwnModel(_perception(name, card, tensors), _module(name, net, tensors, "imagetext"), find(name).stem, fitted)
 
 
 def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:

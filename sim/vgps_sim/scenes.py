@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from vgps_models.spaces import Array
 from vgps_models.training.scenes import write_scenes
+from vgps_models.training.truth import STATE_NAMES
 from vgps_sim.arms import tool_down
 from vgps_sim.domain import get_domain
 from vgps_sim.objects import get_thing
@@ -117,13 +118,10 @@ def labels(world: World) -> Array:
     task = world.task
     held = float(world.finger_contacts(task.object) == 2)
     things = [world.position(name) for name in task.things]
-    return np.array([*things[0], *things[1], world.yaw(task.object), held, *things[2]])
-
-
-STATE_NAMES = (
-    "object_x", "object_y", "object_z", "target_x", "target_y", "target_z", "object_yaw", "held",
-    "distractor_x", "distractor_y", "distractor_z",
-)  # fmt: skip
+    named = dict(zip(("object", "target", "distractor"), things, strict=True))
+    found = {f"{who}_{axis}": at[i] for who, at in named.items() for i, axis in enumerate("xyz")}
+    found |= {"object_yaw": world.yaw(task.object), "held": held}
+    return np.array([found[name] for name in STATE_NAMES])
 
 
 def _labels(world: World) -> dict[str, Any]:

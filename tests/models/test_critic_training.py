@@ -266,6 +266,7 @@ def test_most_of_a_step_is_of_the_tasks_in_focus(trainer):
 
 def test_it_begins_where_another_critic_ended(config, trainer, tmp_path):
     first = train_critic(config)
+    assert first is not None
     began = checkpoint.load_critic(first)
     made = trainer(start=str(first), model=replace(config.model, low=config.loss.never))
     made.learner.begin(began.net)
@@ -273,7 +274,7 @@ def test_it_begins_where_another_critic_ended(config, trainer, tmp_path):
         assert torch.equal(made.net.state_dict()[name], weight), name
         assert torch.equal(made.learner.target.state_dict()[name], weight), name
     again = train_critic(replace(config, start=str(first), steps=4, out=tmp_path / "again.safetensors"))
-    assert checkpoint.read_card(again).settings["start"] == str(first)
+    assert again is not None and checkpoint.read_card(again).settings["start"] == str(first)
     moved = [not torch.equal(a, b) for a, b in zip(
         began.net.parameters(), checkpoint.load_critic(again).net.parameters(), strict=True)]  # fmt: skip
     assert all(moved)

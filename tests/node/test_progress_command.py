@@ -43,6 +43,18 @@ def test_one_episode_is_scored(data, tmp_path, capsys):
     assert all(0 <= v <= 1 for v in made["values"]) and "VOC" in capsys.readouterr().out
 
 
+def test_another_backend_is_chosen_by_its_name(data, tmp_path):
+    out = tmp_path / "curve.json"
+    arguments = ["progress", "score", f"{data}:2", "--frames", "4", "--json", str(out), "--backend", "vlmrm"]
+    assert main(arguments) == 0
+    assert json.loads(out.read_text())["source"] == "vlmrm:imagetext:alpha=0.25"
+    beside = ["--vlmrm.alpha", "0.5", "--vlmrm.baseline-of", TASKS["put_spoon_on_towel"], "a spoon beside a towel"]
+    assert main([*arguments, *beside]) == 0
+    assert json.loads(out.read_text())["source"] == "vlmrm:imagetext:alpha=0.5"
+    assert main(["data", "progress", str(data), "--backend", "vlmrm", "--frames", "3"]) == 0
+    assert data.with_name("set.progress-vlmrm.parquet").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -50,6 +62,8 @@ def test_one_episode_is_scored(data, tmp_path, capsys):
         (["score", "{data}"], "say which one"),
         (["score", "{data}:1", "--backend", "crystal"], "learned"),
         (["score", "nowhere.mp4"], "does not exist"),
+        (["score", "{data}:1", "--backend", "vlmrm", "--vlmrm.alpha", "2"], "alpha"),
+        (["score", "{data}:1", "--backend", "vlmrm", "--vlmrm.goals", "{{tusk}}"], "{task}"),
         (["score", "{data}:1", "--backend", "gvl", "--gvl.chat.model", "m"], "OPENAI_API_KEY"),
     ],
 )

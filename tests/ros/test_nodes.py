@@ -252,6 +252,10 @@ def test_progress_is_told_of_images_alone_at_planned_steps_and_at_the_end(bench:
     see(replace(task_state(2), done=True))  # ... but the end always is
     bench.until(lambda: len(heard) == 2)
     assert heard[1].step == 2
+    assert bench.set(checkpoint="imagetext") == ""  # an estimator of another kind
+    see(task_state(3))
+    bench.until(lambda: len(heard) == 3)
+    assert heard[2].source == "vlmrm:imagetext:alpha=0.25" and 0 <= heard[2].value <= 1
 
 
 def test_progress_asks_a_vision_language_model_as_its_parameters_say(

@@ -17,7 +17,7 @@ class ProgressOptions:
 
     # none: nobody | learned: our own, needs no network | gvl: a vision-language model, in the background | learned+gvl
     estimator: str = "learned"
-    checkpoint: str = "progress"  # of learned: a shipped name or a path
+    checkpoint: str = "progress"  # of learned: a shipped name or a path; imagetext judges by VLM-RM instead
     every: int = 2  # control steps between two learned estimates; the last step is always judged
     period: float = 10.0  # least time between two questions to the vision-language model [s]
     frames: int = 15  # pictures of the episode so far that a question shows

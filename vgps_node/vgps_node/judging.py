@@ -1,4 +1,4 @@
-"""The learned estimator as the judge of an episode's images: whoever plays gives it nothing else."""
+"""An estimator of progress as the judge of an episode's images: whoever plays gives it nothing else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Onlooker:
     """A `vgps_sim.episode.Judge`. Picklable by its factory: `partial(Onlooker, checkpoint)`."""
 
     def __init__(self, checkpoint: str) -> None:
-        from vgps_models.checkpoint import load_progress  # torch, which --help does not need
+        from vgps_models.progress.backends import load_judge  # torch, which --help does not need
 
-        self._estimator = load_progress(checkpoint)
+        self._estimator = load_judge(checkpoint)
         self.threshold = self._estimator.threshold
 
     def __call__(self, images: Mapping[str, Image], instruction: str) -> float:

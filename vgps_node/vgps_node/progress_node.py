@@ -8,9 +8,9 @@ from typing import Any
 from rclpy.context import Context
 from rclpy.node import Node
 
-from vgps_models import checkpoint
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.progress.backends import load_judge
 from vgps_models.spaces import Image
 from vgps_msgs import msg
 from vgps_node import messages, topics
@@ -62,7 +62,7 @@ class ProgressNode(Node):
                 raise
 
     def _load(self) -> None:
-        self.estimator = checkpoint.load_progress(self.options.checkpoint) if self.options.learned else None
+        self.estimator = load_judge(self.options.checkpoint) if self.options.learned else None
 
     def _on_sight(self, task: TaskState, images: dict[str, Image]) -> None:
         if self.watcher is not None:

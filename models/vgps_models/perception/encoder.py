@@ -127,6 +127,10 @@ class ViewNet(nn.Module):
 
         Returns logits (B, P, cells + 1), confidence (B, P) and what is passed on (B, width).
         """
+        return self.search(self.ground(image), words)
+
+    def ground(self, image: Tensor) -> Tensor:
+        """What is there, whatever is looked for. image (B, 3, s, s) -> (B, C, grid, grid)."""
         x = F.pixel_unshuffle(image, STRIDE).contiguous(memory_format=torch.channels_last)
         side = x
         for i, conv in enumerate(self.convs[:-1]):
@@ -135,7 +139,10 @@ class ViewNet(nn.Module):
                 side = x
         for conv in self.down:
             side = F.relu(conv(side))
-        x = x + F.interpolate(self.up(side), scale_factor=2.0, mode="nearest")
+        return x + F.interpolate(self.up(side), scale_factor=2.0, mode="nearest")
+
+    def search(self, x: Tensor, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `ground` has found, by the things that are named; returns as `forward`."""
         scale, shift = self.film(words).to(x.dtype)[:, :, None, None].chunk(2, dim=1)
         x = F.relu(self.convs[-1](F.relu(x * (1 + scale) + shift)))
         seen = x.flatten(2).float()  # (B, C, cells): from here on a bfloat16 trunk would cost accuracy
@@ -239,13 +246,28 @@ class KeypointEncoder(nn.Module):
         """
         return torch.cat([seen for _, _, seen in self._see(images, self._told(sentence))], dim=-1)
 
+    def probe(self, images: Tensor, sentences: Tensor) -> Tensor:
+        """`look` under each of several sentences; what they have in common is done once.
+
+        images (B, V, s, s, 3) uint8 or float 0..255, sentences (P, 384) -> (B, P, looks).
+        """
+        words, seen = self._told(sentences), []
+        for view, image in zip(self.views, self._pixels(images), strict=True):
+            there = view.ground(image)  # type: ignore[operator]
+            told = [view.search(there, one.expand(len(there), -1))[2] for one in words]  # type: ignore[operator]
+            seen.append(torch.stack(told, dim=1))
+        return torch.cat(seen, dim=-1)
+
     def _told(self, sentence: Tensor) -> Tensor:
         return self.words(sentence * SENTENCE**0.5)  # a unit vector's entries are tiny
 
     def _see(self, images: Tensor, words: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        return [view(image, words) for view, image in zip(self.views, self._pixels(images), strict=True)]
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """(B, V, s, s, 3) in 0..255 -> (V, B, 3, s, s) in about [-1, 1]."""
         dtype = self.views[0].convs[0].weight.dtype  # type: ignore[union-attr]
-        pixels = images.permute(1, 0, 4, 2, 3).to(dtype) / 127.5 - 1
-        return [view(image, words) for view, image in zip(self.views, pixels, strict=True)]
+        return images.permute(1, 0, 4, 2, 3).to(dtype) / 127.5 - 1
 
 
 def scaled_proprio(proprio: Tensor) -> Tensor:

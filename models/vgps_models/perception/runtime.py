@@ -79,6 +79,11 @@ class Perception:
         """Numbers of `look`."""
         return self.encoder.looks
 
+    @torch.inference_mode()
+    def probe(self, images: Tensor, sentences: Tensor) -> Tensor:
+        """`look` under each of several sentences: (B, V, s, s, 3) uint8, (P, 384) -> (B, P, looks)."""
+        return self._encoder.probe(images, sentences).float()
+
 
 def arrays(observation: Observation, config: EncoderConfig | ViewsConfig) -> tuple[np.ndarray, np.ndarray]:
     """The numbers the encoder reads: images (V, s, s, 3) uint8, proprio (10,) float32. Refuses others."""

@@ -66,6 +66,10 @@ class ViewsEncoder(nn.Module):
         """What images alone tell, for those who know nothing of the arm: (B, V, s, s, 3) -> (B, looks)."""
         return self.image(planes(images.flatten(0, 1))).unflatten(0, images.shape[:2]).flatten(1)
 
+    def probe(self, images: Tensor, sentences: Tensor) -> Tensor:
+        """`look` under each of several sentences, always the same: (B, V, s, s, 3), (P, 384) -> (B, P, looks)."""
+        return self.look(images, sentences)[:, None].expand(-1, len(sentences), -1)
+
     def fast(self) -> ViewsEncoder:
         """A copy for inference: bfloat16 convolutions where this CPU has them."""
         made = copy.deepcopy(self).eval().requires_grad_(False)

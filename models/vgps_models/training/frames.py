@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,37 @@ def load_looks(data: Path, perception: Perception, cache: Path, *, batch: int = 
     return Looks(columns, looks, wrong_looks, wrong, store.data_hash())
 
 
+def load_probes(
+    data: Path, perception: Perception, sentences: Sequence[str], cache: Path, *, batch: int = 16
+) -> tuple[Columns, Floats, str]:
+    """Columns, what images alone tell under each of the same sentences (N, P, looks), and the data's hash.
+
+    Cached as `load_frames`.
+    """
+    store = open_store(data)
+    columns, named = store.columns(), hashlib.sha256("\n".join(sentences).encode()).hexdigest()
+    folder = cache / f"probes-{store.data_hash()[:16]}-{perception.sha256[:16]}-{named[:8]}"
+    words = torch.from_numpy(perception.language.table(sentences))
+    require_cameras(store, perception)
+    with sole(folder):
+        if not (folder / "probes.npy").exists():
+            out = np.empty((len(columns), len(sentences) * perception.encoder.looks), np.float32)
+
+            def see(images: Tensor, _rows: slice, _sentence: Tensor) -> Tensor:
+                return perception.probe(images, words).flatten(1)
+
+            _encode(store, columns, perception, see, ((out, columns.instruction),), batch)
+            folder.mkdir(parents=True, exist_ok=True)
+            save(folder / "probes.npy", out)
+    probes = np.load(folder / "probes.npy", allow_pickle=False)
+    return columns, probes.reshape(len(columns), len(sentences), -1), store.data_hash()
+
+
+def require_cameras(store: EpisodeStore, perception: Perception) -> None:
+    if missing := set(perception.config.cameras) - set(store.cameras):
+        raise DataError(f"{store.root} has cameras {list(store.cameras)}; the encoder needs {sorted(missing)} too")
+
+
 def open_store(data: Path) -> EpisodeStore:
     """The data set; what of it cannot be read is named on the terminal."""
     store = EpisodeStore(data)
@@ -96,8 +128,7 @@ def _kept(
     store: EpisodeStore, columns: Columns, perception: Perception, folder: Path, see: See, width: int, batch: int
 ) -> tuple[Floats, Floats, Ints]:
     """Every frame as `see` tells of it under the right and under a wrong instruction, and which one that is."""
-    if missing := set(perception.config.cameras) - set(store.cameras):
-        raise DataError(f"{store.root} has cameras {list(store.cameras)}; the encoder needs {sorted(missing)} too")
+    require_cameras(store, perception)
     wrong = wrong_instructions(columns)
     with sole(folder):
         if not (folder / "done.json").exists():

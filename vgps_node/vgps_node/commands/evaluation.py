@@ -54,7 +54,7 @@ class EvalConfig:
     domain: str = "target"  # how scenes look: target, broad or knocked (cameras moved); others need no --ros
     execute: int = DEFAULTS.execute  # control steps of a chunk before the next one
     max_steps: int = DEFAULTS.max_steps  # control steps after which an episode has failed
-    judge: str = "none"  # learned estimator that also judges the last images: "progress", a path, or "none"
+    judge: str = "none"  # estimator that also judges the last images: "progress", "imagetext", a path, or "none"
     processes: int = 2  # worker processes; one when it goes over ROS
     ros: bool = False  # play over the ROS graph instead of in this process
     clock: str = DEFAULTS.clock  # lockstep, latency or realtime; others than lockstep need --ros
@@ -159,9 +159,7 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
     if config.ros and config.judge != "none":
         raise VgpsError("a judge of images sits beside the simulator in this process; leave out --ros or --judge")
     if config.judge != "none":
-        from vgps_models.checkpoint import read
-
-        read(config.judge, "progress")  # refused before anything is played
+        Onlooker(config.judge)  # refused before anything is played
     conditions = config.conditions()
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:

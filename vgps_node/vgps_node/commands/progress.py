@@ -54,6 +54,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps progress score data/mixed:12                       the curve of one episode
         vgps progress score data/mixed:12 --task "put the carrot on the plate"
         vgps progress score kitchen.mp4 --task "open the drawer" --backend gvl --gvl.chat.model NAME
+        vgps progress score data/mixed:12 --backend vlmrm       near to the goal in words, by a small image-text model
         vgps progress report data/mixed --episodes 100          a page of all curves, the oddest with pictures
         vgps progress check data/held_out --json runs/progress.json    order, success detection, controls
     """

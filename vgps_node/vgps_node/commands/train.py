@@ -1,4 +1,4 @@
-"""vgps train encoder|video|policy|critic|pixels|progress|trust"""
+"""vgps train encoder|video|policy|critic|pixels|progress|imagetext|trust"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PARTS = {
     "critic": ("critic", "CriticTraining", "train_critic"),
     "pixels": ("pixel_critic", "PixelTraining", "train_pixels"),
     "progress": ("progress", "ProgressTraining", "train_progress"),
+    "imagetext": ("imagetext", "ImageTextTraining", "train_imagetext"),
     "trust": ("trust", "TrustCalibration", "calibrate_trust"),
 }
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps train critic --data data/mixed --policy policy --encoder runs/video.safetensors --encoder-rate 1e-4
         vgps train pixels --data data/mixed --policy runs/policy.safetensors --out runs/pixel_critic.safetensors
         vgps train progress --data data/mixed --out runs/progress.safetensors
+        vgps train imagetext --data data/vlmrm --out runs/imagetext.safetensors
         vgps train trust --data data/mixed --policy runs/policy.safetensors --critic runs/critic.safetensors
     Several processes or GPUs:
         accelerate launch --multi_gpu --num_processes 2 .venv/bin/vgps train critic --threads 1
