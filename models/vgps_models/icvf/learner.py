@@ -85,6 +85,7 @@ class ICVF(nn.Module):
         self.net = MultilinearValue(encoder, model)
         self.target = copy.deepcopy(self.net).requires_grad_(False).eval()
         self.config = config
+        self.expectile = config.expectile  # which a training may begin lower
 
     def train(self, mode: bool = True) -> ICVF:
         """The target never drops anything out and gathers no statistics of its own."""
@@ -94,12 +95,12 @@ class ICVF(nn.Module):
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """What to minimise, and numbers for the log."""
-        config, net = self.config, self.net
+        net = self.net
         if not net.config.intents:
             batch = replace(batch, intent=batch.goal, at_intent=batch.at_goal)
         q, advantage = self.look_ahead(batch)
         raw = net.raw(net.encode(batch.observations), batch.s, batch.goal, batch.intent)  # (E, B, outputs)
-        weight = expectile_weight(advantage, config.expectile)
+        weight = expectile_weight(advantage, self.expectile)
         loss = (weight * net.head.misfit(raw, q)).mean()
         with torch.no_grad():
             numbers = {

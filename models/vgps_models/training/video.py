@@ -40,7 +40,8 @@ class VideoTraining:
     start: str = ""  # encoder checkpoint whose image network is gone on with; empty: from scratch
     steps: int = 6000  # updates
     accumulate: int = 1  # parts of a batch that are computed one after the other, for large batches on small memory
-    rate: float = 5e-4  # peak learning rate, AdamW, cosine
+    rate: float = 1e-3  # peak learning rate, AdamW, cosine
+    even: float = 0.5  # share of the updates over which the expectile rises from 1/2 to its value, see `rising`
     decay: float = 1e-4  # weight decay
     held_out: float = 0.05  # share of the videos kept for measuring
     seed: int = 0
@@ -53,7 +54,7 @@ class VideoTraining:
     cameras: tuple[str, ...] = ("front", "wrist")  # views of the robot that the encoder will be given
     image: ImageConfig = field(default_factory=ImageConfig)  # its size is that of the shards
     model: MultilinearConfig = field(default_factory=MultilinearConfig)
-    icvf: ICVFConfig = field(default_factory=ICVFConfig)
+    icvf: ICVFConfig = field(default_factory=lambda: ICVFConfig(gamma=0.95, polyak=0.02))  # for clips of some 30 frames
     sampling: Sampling = field(default_factory=lambda: Sampling(per_video=8, goals=8, goals_from="batch"))
     augment: AugmentConfig = field(default_factory=AugmentConfig)  # of every frame on its own
 
@@ -83,6 +84,7 @@ class VideoTrainer:
         """One update on a batch that is there already."""
         config = self.config
         loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
+        self.learner.expectile = rising(step, round(config.even * config.steps), config.icvf.expectile)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         parts = config.accumulate
@@ -134,6 +136,17 @@ class VideoTrainer:
         if self._loader is not None:
             self._loader.close()
             self._loader = None
+
+
+def rising(step: int, over: int, expectile: float) -> float:
+    """The expectile of a step: from 1/2 up to its value, and that from `over` on.
+
+    A network that cannot tell a clip's frames apart yet sees frames at their goal (worth 0, better than it thinks) and
+    frames on the way (worse than it thinks) as one. With an expectile of .9 the former weigh nine times as much, so
+    it says "there" for the whole clip, which keeps every advantage negative: a plateau that it hardly leaves. With
+    1/2 all weigh alike.
+    """
+    return expectile if step >= over else 0.5 + (expectile - 0.5) * step / over
 
 
 def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path | None:
