@@ -16,7 +16,7 @@ from vgps_models.errors import SpecError
 from vgps_models.icvf import ICVFConfig, MultilinearConfig
 from vgps_models.perception.images import ImageConfig
 from vgps_models.training.augment import AugmentConfig
-from vgps_models.training.video import VideoTrainer, VideoTraining, train_video
+from vgps_models.training.video import VideoTrainer, VideoTraining, rising, sized, train_video
 from vgps_models.video.form import Form
 from vgps_models.video.loading import Loader
 from vgps_models.video.sampling import Sampler, Sampling
@@ -106,9 +106,7 @@ def test_parts_one_after_the_other_give_the_gradient_of_the_whole(training, shar
     batch = next(iter(Loader(VideoShards(shards), still.sampling, workers=0)))
     moved = []
     for parts in (1, 4):
-        image = replace(still.image, size=SIZE)
-        model = replace(still.model, features=image.features)
-        trainer = VideoTrainer(replace(still, accumulate=parts, image=image, model=model), VideoShards(shards))
+        trainer = VideoTrainer(sized(replace(still, accumulate=parts), VideoShards(shards)), VideoShards(shards))
         trainer.learn(0, batch)
         moved.append([p.grad.clone() for p in trainer.trained if p.grad is not None])
     assert all(torch.allclose(a, b, atol=1e-5 * float(a.norm()) + 1e-8) for a, b in zip(*moved, strict=True))
@@ -133,3 +131,9 @@ def test_it_goes_on_from_another_checkpoint_of_the_same_form(training, tmp_path)
 def test_a_batch_that_cannot_be_shared_out_is_refused(training, tmp_path):
     with pytest.raises(SpecError, match="3 parts"):
         train_video(replace(training, accumulate=3, out=tmp_path / "x.safetensors"))
+
+
+def test_the_expectile_rises_from_one_half_and_stays():
+    drawn = [rising(step, 10, 0.9) for step in range(20)]
+    assert drawn[0] == 0.5 and drawn == sorted(drawn) and set(drawn[10:]) == {0.9}
+    assert rising(0, 0, 0.9) == 0.9  # not at all, as published
