@@ -1,7 +1,7 @@
 """ICVF, with either head, against values that numpy knows exactly. Returns lie between -5 (never) and 0.
 
 A tolerance is the largest error over all states and intents, and outcomes where they are looked at. It holds for
-every seed that was tried (0 to 5), not for this one alone; what is left is learning that is not over, and more
+every seed that was tried (0 to 3), not for this one alone; what is left is learning that is not over, and more
 updates lower it.
 """
 
