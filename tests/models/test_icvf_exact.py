@@ -1,6 +1,8 @@
 """ICVF, with either head, against values that numpy knows exactly. Returns lie between -5 (never) and 0.
 
-A tolerance is the largest error over all states and intents, and outcomes where they are looked at.
+A tolerance is the largest error over all states and intents, and outcomes where they are looked at. It holds for
+every seed that was tried (0 to 3), not for this one alone; what is left is learning that is not over, and more
+updates lower it.
 """
 
 from __future__ import annotations
@@ -44,14 +46,14 @@ def test_the_fixed_point_goes_from_the_behaviours_value_to_the_best():
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("tau", [0.5, 0.9])
 def test_it_finds_the_value_of_every_state_outcome_and_intent(head, tau):
-    v = learn(make_learner(S, head, expectile=tau), as_batch(ROWS, S), 400)
+    v = learn(make_learner(S, head, expectile=tau), as_batch(ROWS, S), 600)
     assert error(v, fixed_point(ROWS, S, tau)) < TOLERANCE
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_walkers_of_two_minds_teach_the_best_way_to_every_intent(head):
     """tau = .98 leaves .06 of the wrong way in."""
-    v = learn(make_learner(S, head, expectile=0.98), as_batch(all_rows(CHAIN, wanted=True), S), 800)
+    v = learn(make_learner(S, head, expectile=0.98), as_batch(all_rows(CHAIN, wanted=True), S), 1200)
     assert error(wanted(v), BEST) < 0.06 + TOLERANCE
 
 
@@ -62,8 +64,8 @@ def test_shortest_paths_of_a_grid_drawn_by_the_mix_teach_the_way_to_every_cell(h
     known = wanted(fixed_point(drawn_rows(trajectories, 200_000, step=10**6, same=1.0), cells, 0.95))
     assert error(known, best) < 0.07
     learner = make_learner(cells, head, expectile=0.95)
-    v = wanted(learn(learner, lambda step: as_batch(drawn_rows(trajectories, 256, step=step, same=1.0), cells), 600))
-    assert error(v, known) < TOLERANCE + 0.04 and error(v, best) < TOLERANCE + 0.07  # .04: what a batch holds is chance
+    v = wanted(learn(learner, lambda step: as_batch(drawn_rows(trajectories, 256, step=step, same=1.0), cells), 1000))
+    assert error(v, known) < TOLERANCE and error(v, best) < TOLERANCE + 0.07
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -81,7 +83,7 @@ def test_what_cannot_be_reached_is_worth_never(head):
     """A chain walked one way only, whose end stays where it is. tau does not matter: nobody has a choice."""
     rows, state = all_rows([list(range(S)), [S - 1, S - 1]]), np.arange(S)
     learner = make_learner(S, head)
-    v = learn(learner, as_batch(rows, S), 400)
+    v = learn(learner, as_batch(rows, S), 800)
     behind = state[:, None] > state
     truth = np.where(behind, NEVER, BEST)
     assert error(wanted(v), truth) < TOLERANCE
