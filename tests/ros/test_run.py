@@ -218,6 +218,21 @@ def test_ctrl_c_cancels(graph: Graph) -> None:
     assert graph.ended[-1].outcome == "cancelled"
 
 
+def test_an_interrupt_between_any_two_lines_cancels(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TaskClient(graph.domain) as client:
+        client.connect(20.0)
+        ready, sent = client._action.server_is_ready, []
+
+        def interrupting() -> bool:
+            if not sent:
+                sent.append(signal.raise_signal(signal.SIGINT))
+            return ready()
+
+        monkeypatch.setattr(client._action, "server_is_ready", interrupting)
+        result = client.run(RunTask.Goal(instruction=SPOON, seed=78))
+    assert sent and client.interrupted and result.outcome == "cancelled"
+
+
 def test_a_node_that_dies_ends_it_with_its_name(graph: Graph) -> None:
     """The last one: the graph is broken afterwards."""
     heard: list[RunTask.Feedback] = []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rclpy.action import ActionClient
@@ -77,30 +79,45 @@ class TaskClient:
 
         feedback: called with what the graph tells meanwhile. Raises NoGraphError when the graph goes away.
         """
-        handle = self._until(
-            self._action.send_goal_async(goal, feedback_callback=lambda message: feedback(message.feedback))
-        )
-        if not handle.accepted:
-            raise VgpsError(f"{TASK} rejected the goal without saying why; its log may")
-        result = handle.get_result_async()
-        if self._interrupted:
-            handle.cancel_goal_async()
-        return self._until(result, on_interrupt=handle.cancel_goal_async).result
+        with self._hearing_interrupts():
+            handle = self._until(
+                self._action.send_goal_async(goal, feedback_callback=lambda message: feedback(message.feedback))
+            )
+            if not handle.accepted:
+                raise VgpsError(f"{TASK} rejected the goal without saying why; its log may")
+            return self._until(handle.get_result_async(), on_interrupt=handle.cancel_goal_async).result
 
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C was pressed."""
         return self._interrupted
 
+    @contextmanager
+    def _hearing_interrupts(self) -> Iterator[None]:
+        """A first Ctrl-C or SIGTERM is only noted: an exception could come between any two lines, and leave a goal that
+        nobody cancels."""
+
+        def note(*_: object) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread hears signals
+            return
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def _until(self, future: Future, on_interrupt: Callable[[], Any] = lambda: None) -> Any:
-        seen = time.monotonic()
+        seen, told = time.monotonic(), False
         while not future.done():
-            try:
-                self._executor.spin_once(timeout_sec=0.1)
-            except KeyboardInterrupt:
-                if self._interrupted:
-                    raise
-                self._interrupted = True
+            self._executor.spin_once(timeout_sec=0.1)
+            if self._interrupted and not told:
+                told = True
                 on_interrupt()
             now = time.monotonic()
             if self._action.server_is_ready():
