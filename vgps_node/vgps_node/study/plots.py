@@ -8,6 +8,7 @@ from typing import Any
 
 from vgps_models.errors import MissingDependencyError
 
+INCHES = 1.1  # of a legend's entry
 Point = tuple[float, tuple[float, float]]  # rate and its interval
 
 
@@ -92,7 +93,8 @@ def _finish(axes: Any, title: str) -> None:
     axes.set_ylim(0, 1)
     axes.set_ylabel("success rate")
     axes.set_title(title, fontsize=9)
-    axes.figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=5)
+    columns = max(2, int(axes.figure.get_figwidth() / INCHES))
+    axes.figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=columns)
 
 
 def _save(figure: Any, path: Path) -> Path:
