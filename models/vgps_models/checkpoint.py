@@ -23,10 +23,10 @@ from torch import Tensor, nn
 
 from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.files import write_whole
-from vgps_models.icvf.frames import FrameValues
-from vgps_models.icvf.network import MultilinearConfig
+from vgps_models.icvf.frames import FrameEncoder, FrameValues
+from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
 from vgps_models.perception import views
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder
 from vgps_models.perception.language import Language
@@ -162,10 +162,15 @@ def load_encoder(name: str | Path) -> tuple[Card, Encoder]:
 
 
 def make_encoder(architecture: Mapping[str, Any]) -> Encoder:
-    """An untrained encoder from what a card says of it."""
-    if architecture.get("name") == views.NAME:
-        return views.ViewsEncoder(views.ViewsConfig.from_json(architecture))
-    return KeypointEncoder(EncoderConfig.from_json(dict(architecture)))
+    """An untrained encoder from what a card says of it; not the published ResNet, which sees for its critic alone."""
+    name = architecture.get("name")
+    if name is None:
+        return KeypointEncoder(EncoderConfig.from_json(dict(architecture)))
+    if name != views.NAME:
+        raise SpecError(
+            f"the checkpoint sees with a {name}, which no other checkpoint can be trained upon or start from"
+        )
+    return views.ViewsEncoder(views.ViewsConfig.from_json(architecture))
 
 
 def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> ChunkPolicy:
@@ -207,8 +212,9 @@ def load_video(name: str | Path) -> FrameValues:
     card, tensors = read(name, "encoder")
     if "icvf" not in card.architecture:
         raise CheckpointError(name, "architecture", "has no values of frames; it was not made by `vgps train video`")
-    encoder = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
-    values = FrameValues(encoder.image, MultilinearConfig.from_json(card.architecture["icvf"]))  # type: ignore[arg-type]
+    encoder: Any = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
+    config = MultilinearConfig.from_json(card.architecture["icvf"])
+    values = FrameValues(MultilinearValue(FrameEncoder(encoder.image), config))
     return _module(name, values, tensors, "icvf").eval()
 
 

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from vgps_models import checkpoint
 from vgps_models.critics.network import CriticConfig
-from vgps_models.errors import UnknownNameError
+from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.perception.images import ImageConfig
 from vgps_models.perception.language import Language
 from vgps_models.perception.views import ViewsConfig, ViewsEncoder
@@ -70,3 +70,16 @@ def test_frozen_it_stays_as_it_was(training, seen, policy_file, observe, tmp_pat
 def test_an_unknown_encoder_lists_kinds_and_checkpoints(training, tmp_path):
     with pytest.raises(UnknownNameError, match="conv, critic, efficientnet"):
         train_critic(replace(training, encoder="nothing", out=tmp_path / "x.safetensors"))
+
+
+def test_a_critic_that_sees_with_the_published_resnet_is_refused_by_name(training, tmp_path):
+    from vgps_models.critics.resnet import ResNetConfig
+    from vgps_models.training.pixel_critic import PixelTraining, train_pixels
+
+    shared = {k: getattr(training, k) for k in ("data", "policy", "cache", "steps", "threads", "held_out", "bf16")}
+    tiny = ResNetConfig(image_size=32, blocks=(1, 1), channels=8, sentence=384)
+    pixels = train_pixels(
+        PixelTraining(**shared, batch=8, wrong_batch=4, resnet=tiny, out=tmp_path / "pixels.safetensors")
+    )
+    with pytest.raises(SpecError, match="sees with a resnet"):
+        train_critic(replace(training, encoder="", start=str(pixels), out=tmp_path / "x.safetensors"))

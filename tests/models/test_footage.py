@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
-from fractions import Fraction
 from pathlib import Path
 
-import av
+import films
 import numpy as np
 import pytest
 
@@ -23,20 +21,8 @@ from vgps_models.progress.page import Entry, page
 SHADES = (20, 60, 100, 140, 180, 220)
 
 
-def film(path: Path, at_ms: tuple[int, ...], *, size: tuple[int, int] = (48, 64), shades=SHADES) -> Path:
-    """One grey picture a time, its upper left corner white; with B-frames and few key frames, as cameras make them."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"bf": "2", "g": "60", "crf": "10"})
-        stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
-        for shade, ms in zip(shades, at_ms, strict=True):
-            picture = np.full((*size, 3), shade, np.uint8)
-            picture[: size[0] // 4, : size[1] // 4] = 255
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = ms, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+def film(path: Path, at_ms: tuple[int, ...], shades: tuple[int, ...] = SHADES) -> Path:
+    return films.film(path, at_ms, shades)
 
 
 def shade(image: np.ndarray) -> float:
@@ -55,13 +41,7 @@ def test_variable_rates_are_read_by_time(tmp_path):
 
 def test_a_rotated_phone_is_shown_upright_and_large_frames_are_scaled(tmp_path):
     path = film(tmp_path / "a.mp4", (0, 33, 66, 100, 133, 166))
-    raw = bytearray(path.read_bytes())
-    matrix = raw.index(b"tkhd") + 4 + 40  # version, times, track and layer come first
-    raw[matrix : matrix + 36] = struct.pack(
-        ">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30
-    )  # 90 degrees clockwise
-    turned = tmp_path / "turned.mp4"
-    turned.write_bytes(raw)
+    turned = films.turned(film(tmp_path / "turned.mp4", (0, 33, 66, 100, 133, 166)))
     upright = sample(turned, np.array([2]))[0]
     assert upright.shape == (64, 48, 3)
     assert upright[:12, -10:].mean() > 200 > upright[:12, :10].mean()  # the white corner went to the upper right
@@ -74,12 +54,7 @@ def test_every_bad_file_is_named_and_the_good_ones_are_used(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 20)
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
-    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", rate=16000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 16000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    films.sound(tmp_path / "sound.mp4")
     (tmp_path / "notes.md").write_text("not a video")
     footage = open_footage(tmp_path, "open the drawer")
     assert len(footage) == 1 and footage.scene(0).name == "good"

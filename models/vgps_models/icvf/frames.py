@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
+from vgps_models.icvf.network import MultilinearValue
 from vgps_models.perception.images import ImageNet
 from vgps_models.perception.views import planes
 from vgps_models.spaces import Image
@@ -25,10 +27,20 @@ class FrameEncoder(nn.Module):
 class FrameValues(nn.Module):
     """V(s, s+, z) over frames. Its state_dict leaves the encoder out, which a checkpoint holds already."""
 
-    def __init__(self, image: ImageNet, config: MultilinearConfig) -> None:
+    def __init__(self, net: MultilinearValue) -> None:
+        """net: one whose encoder is a `FrameEncoder`."""
         super().__init__()
-        self.net = MultilinearValue(FrameEncoder(image), config)
-        self.size = image.config.size  # [px] of the frames it reads
+        self.net = net
+
+    @property
+    def image(self) -> ImageNet:
+        encoder: Any = self.net.encoder
+        return encoder.image
+
+    @property
+    def size(self) -> int:
+        """Side of the frames it reads [px]."""
+        return self.image.config.size
 
     def state_dict(self, *args, **kwargs):
         return {k: v for k, v in super().state_dict(*args, **kwargs).items() if not k.startswith("net.encoder.")}

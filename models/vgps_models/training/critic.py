@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from vgps_models import checkpoint
 from vgps_models.critics import ALGORITHMS, CriticConfig, LearnerConfig, require_algorithm
@@ -183,12 +183,8 @@ class Trainer:
         batch = parallel.share(self.batch(*loop.generators(config.seed, step))).to(self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
             parts = self.learner.losses(batch)
-        loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
-        self.optimiser.zero_grad(set_to_none=True)
-        parts["loss"].backward()
-        parallel.average_gradients(self.trained)
-        nn.utils.clip_grad_norm_(self.trained, 10.0)
-        self.optimiser.step()
+        rate = config.rate * loop.cosine(step, config.steps)
+        loop.descend(self.optimiser, self.trained, parts["loss"], rate=rate, clip=10.0)
         self.learner.follow()
         return {name: value.detach() for name, value in parts.items()}
 

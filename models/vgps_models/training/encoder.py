@@ -101,12 +101,8 @@ class _Trainer:
             parts |= label_losses(percept, labels, config.model)
             weights |= {name: getattr(config, name) for name in ("heatmap", "position", "yaw", "held")}
         loss = torch.stack([weights[name] * value for name, value in parts.items()]).sum()
-        loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        parallel.average_gradients(self.parameters)
-        nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimiser.step()
+        rate = config.rate * loop.cosine(step, config.steps)
+        loop.descend(self.optimiser, self.parameters, loss, rate=rate, clip=1.0)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in parts.items()}
 
     @torch.inference_mode()

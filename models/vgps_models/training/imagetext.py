@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from vgps_models import checkpoint
 from vgps_models.data import Columns
@@ -98,12 +98,8 @@ class _Trainer:
         weight = self.weight.repeat(config.wordings) * ~label.isnan()
         misfit = F.binary_cross_entropy_with_logits(logits, label.nan_to_num(), reduction="none")
         loss = (misfit * weight).sum() / weight.sum()
-        loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        parallel.average_gradients(self.net.parameters())
-        nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
-        self.optimiser.step()
+        rate = config.rate * loop.cosine(step, config.steps)
+        loop.descend(self.optimiser, list(self.net.parameters()), loss, rate=rate, clip=10.0)
         return {"loss": loss.detach(), "scale": self.net.log_scale.detach().exp()}
 
     @torch.inference_mode()

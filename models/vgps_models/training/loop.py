@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -139,6 +139,18 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Of every parameter group; one with a "share" gets that share of it."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group.get("share", 1.0)
+
+
+def descend(
+    optimiser: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], loss: Tensor, *, rate: float, clip: float
+) -> None:
+    """One update by the gradient of the whole batch, over all processes. clip: its largest norm."""
+    set_rate(optimiser, rate)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    parallel.average_gradients(parameters)
+    nn.utils.clip_grad_norm_(parameters, clip)
+    optimiser.step()
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from vgps_models import checkpoint
 from vgps_models.data import EpisodeStore
@@ -120,12 +120,8 @@ class _Trainer:
                 noise = torch.randn(features.shape, generator=generator)
                 features = features + config.feature_noise * self.net.feature_std * noise
             loss = self.net.loss(self.chunks[rows], features, told, generator)
-        loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        parallel.average_gradients(self.net.parameters())
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
+        rate = config.rate * loop.cosine(step, config.steps)
+        loop.descend(self.optimiser, list(self.net.parameters()), loss, rate=rate, clip=1.0)
         loop.average(self.average, self.net, step, config.average)
         return {"loss": loss.detach()}
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from vgps_models import checkpoint
 from vgps_models.data import Columns
@@ -115,12 +115,8 @@ class _Trainer:
             refused = self.net(self.wrong_looks[wrong], config.noise)[..., 1]
             parts["wrong"] = F.binary_cross_entropy_with_logits(refused, torch.zeros_like(refused))
         loss = torch.stack(list(parts.values())).sum()
-        loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        parallel.average_gradients(self.net.parameters())
-        nn.utils.clip_grad_norm_(self.net.parameters(), 10.0)
-        self.optimiser.step()
+        rate = config.rate * loop.cosine(step, config.steps)
+        loop.descend(self.optimiser, list(self.net.parameters()), loss, rate=rate, clip=10.0)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in parts.items()}
 
     @torch.inference_mode()

@@ -44,7 +44,7 @@ class VideoTraining:
     even: float = 0.5  # share of the updates over which the expectile rises from 1/2 to its value, see `rising`
     decay: float = 1e-4  # weight decay
     held_out: float = 0.05  # share of the videos kept for measuring
-    seed: int = 0
+    seed: int = 0  # of weights, changes of images and the split; --sampling.seed is that of the batches
     threads: int = 2  # torch threads
     workers: int = 1  # processes that decode, unless all frames fit into memory
     budget_mb: float = 6000.0  # of memory for decoded frames
@@ -105,7 +105,7 @@ class VideoTrainer:
             self.close()
             config = self.config
             self._loader = Loader(
-                self.shards, replace(config.sampling, seed=config.seed), start=step, workers=config.workers,
+                self.shards, config.sampling, start=step, workers=config.workers,
                 budget_mb=config.budget_mb, videos=self.train, share=parallel.place(),
             )  # fmt: skip
         return self._loader.next()
@@ -119,10 +119,7 @@ class VideoTrainer:
 
     def values(self) -> FrameValues:
         """What was learned, on the CPU."""
-        net = self.learner.cpu().net
-        made = FrameValues(net.encoder.image, self.config.model)  # type: ignore[arg-type]
-        made.net = net
-        return made.eval()
+        return FrameValues(self.learner.cpu().net).eval()
 
     def measure(self) -> dict[str, float]:
         """Held-out videos: rank correlation of V(frame; final frame) with time."""
@@ -181,7 +178,7 @@ def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path
     Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     views = ViewsConfig(config.cameras, image)
     encoder, values = ViewsEncoder(views), trainer.values()
-    encoder.image = values.net.encoder.image  # type: ignore[assignment]
+    encoder.image = values.image
     card = checkpoint.Card(
         kind="encoder",
         architecture={"encoder": views.to_json(), "icvf": model.to_json()},

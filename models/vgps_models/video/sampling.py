@@ -20,7 +20,6 @@ from vgps_models.spaces import Image
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
 
 LATER = ("uniform", "geometric")
 GOALS_FROM = ("data", "batch")
@@ -147,17 +146,6 @@ class Sampler:
 
 
 @dataclass(frozen=True, eq=False)
-class Unique:
-    """Every distinct frame of a batch once, so that an encoder sees each once; the rest are rows of `frames`, (B,)."""
-
-    frames: Image  # (U, h, w, 3) uint8 RGB
-    s: Ints
-    following: Ints
-    outcome: Ints
-    intent: Ints
-
-
-@dataclass(frozen=True, eq=False)
 class Transitions:
     """What one step learns from. Rows of (4, B) arrays are s, s', s+, z; every s has a following frame s'.
 
@@ -180,9 +168,6 @@ class Transitions:
             raise UnknownNameError("role", role, ROLES)
         return self.frames[self.row[ROLES.index(role)]]
 
-    def unique(self) -> Unique:
-        return Unique(self.frames, *self.row)
-
     def part(self, number: int, parts: int) -> Transitions:
         """One of `parts` equal parts, with the frames of its own transitions alone."""
         mine = slice(number * len(self) // parts, (number + 1) * len(self) // parts)
@@ -200,16 +185,6 @@ class Transitions:
     def at_intent(self) -> Bools:
         """Where s is z. Shape (B,)."""
         return self._same(0, 3)
-
-    @property
-    def goal_mask(self) -> Floats:
-        """1 where what follows counts towards s+, 0 at the goal. Shape (B,)."""
-        return 1.0 - self.at_goal.astype(np.float32)
-
-    @property
-    def intent_mask(self) -> Floats:
-        """1 where what follows counts towards z, 0 at the intent. Shape (B,)."""
-        return 1.0 - self.at_intent.astype(np.float32)
 
     def _same(self, one: int, other: int) -> Bools:
         return (self.video[one] == self.video[other]) & (self.time[one] == self.time[other])
