@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 import numpy as np
 import torch
@@ -82,7 +82,7 @@ def run(
     )  # fmt: skip
     step = first
     began = saved = time.perf_counter()
-    with Progress(*columns, console=console, refresh_per_second=2) as bar, log.open("a" if first else "w") as lines:
+    with Progress(*columns, console=console, refresh_per_second=2) as bar, _log(log, first) as lines:
         task = bar.add_task(title, total=steps, completed=first, numbers="")
         try:
             for step in range(first, last):
@@ -198,6 +198,23 @@ def load_state(trainable: Trainable, path: Path, fingerprint: str) -> int:
             state.setdefault(int(i), {})[name] = value
     trainable.optimiser.load_state_dict({**trainable.optimiser.state_dict(), "state": state})
     return int(told["step"])
+
+
+def _log(path: Path, first: int) -> TextIO:
+    """The log, to be gone on with. What a killed run said of steps after its last saved state is said again."""
+    if not first or not path.is_file():
+        return path.open("w")
+    kept: list[str] = []
+    for line in path.read_text().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] < first:
+                kept.append(line)
+        except (ValueError, LookupError, TypeError):
+            pass  # half a line: it was killed while it wrote
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text("".join(kept))
+    partial.replace(path)
+    return path.open("a")
 
 
 def _resume_path(out: Path) -> Path:
