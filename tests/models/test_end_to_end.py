@@ -17,6 +17,7 @@ from vgps_models.perception.language import Language
 from vgps_models.perception.views import ViewsConfig, ViewsEncoder
 from vgps_models.steering import Steering
 from vgps_models.training.critic import CriticTraining, train_critic
+from vgps_models.training.policy import PolicyTraining, train_policy
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,18 @@ def test_frozen_it_stays_as_it_was(training, seen, policy_file, observe, tmp_pat
     began, ended = encoder_weights(seen), encoder_weights(out)
     assert set(began) == set(ended) and all(np.array_equal(began[k], ended[k]) for k in began)
     assert np.isfinite(Steering.from_checkpoints(policy_file, out, k=3)(observe(1)).mean).all()
+
+
+def test_a_policy_may_see_with_it_and_be_steered(training, seen, observe, tmp_path):
+    policy = train_policy(PolicyTraining(
+        data=training.data, encoder=str(seen), out=tmp_path / "policy.safetensors", cache=training.cache,
+        steps=4, batch=8, threads=1, held_out=0.2, model={"width": 32, "depth": 2, "words": 8},
+    ))  # fmt: skip
+    critic = train_critic(replace(training, policy=str(policy), encoder="", out=tmp_path / "critic.safetensors"))
+    assert policy is not None and critic is not None
+    began = encoder_weights(seen)
+    assert all(np.array_equal(began[k], encoder_weights(path)[k]) for path in (policy, critic) for k in began)
+    assert np.isfinite(Steering.from_checkpoints(policy, critic, k=3)(observe(2)).mean).all()
 
 
 def test_an_unknown_encoder_lists_kinds_and_checkpoints(training, tmp_path):

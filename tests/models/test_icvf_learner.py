@@ -15,7 +15,7 @@ from torch import nn
 
 from vgps_models.critics.heads import HEADS, MARGIN
 from vgps_models.errors import SpecError, UnknownNameError
-from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig
+from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig, PairReader
 from vgps_models.icvf.network import MultilinearValue
 from vgps_models.training import loop
 from vgps_models.video.sampling import Sampler, Sampling
@@ -135,6 +135,42 @@ def test_loss_and_gradient_are_those_computed_by_hand(head, intents):
                 moved.weights[name][at] += sign * tiny
                 found += sign * loss_by_hand(moved, batch, q, weight) / (2 * tiny)
             assert parameter.grad[at].item() == pytest.approx(found, abs=1e-4 * largest + 1e-7), (name, at)
+
+
+@pytest.mark.parametrize(("head", "intents"), CASES)
+def test_towards_observed_returns_it_is_the_plain_misfit(head, intents):
+    learner, batch = make_learner(head, intents=intents), make_batch()
+    steps = torch.randint(-1, 5, (len(batch),), generator=torch.Generator().manual_seed(1))
+    observed = learner.config.worth(steps)
+    known = [NEVER if d < 0 else -sum(GAMMA**k for k in range(d)) for d in steps.tolist()]
+    assert observed.tolist() == pytest.approx(known, abs=1e-5)
+    loss, numbers = learner.observed_loss(batch, learner.net.encode(batch.observations), observed)
+    q = np.broadcast_to(observed.double().numpy(), (2, len(batch)))
+    hand = loss_by_hand(Numpy(learner.net), batch, q, np.ones(len(batch)))
+    assert loss.item() == pytest.approx(hand, rel=1e-5) and numbers["q"].item() == pytest.approx(q.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_reader_of_pairs_learns_what_was_observed_and_teaches_the_encoder(head):
+    """How far one number lies above another, by an encoder that begins by telling all numbers' sum alone."""
+    torch.manual_seed(0)
+    encoder = nn.Linear(D, D)
+    nn.init.constant_(encoder.weight, 0.1)
+    reader = PairReader(MultilinearConfig(features=D, head=head, scale=4.0, low=NEVER, bins=BINS))
+    optimiser = torch.optim.Adam([*encoder.parameters(), *reader.parameters()], 3e-3)
+    errors = []
+    for _ in range(300):
+        x = torch.rand(64, D)
+        s, goal = torch.randint(0, 64, (2, 256))
+        steps = (10 * (x[goal, 0] - x[s, 0])).round().long().clamp_min(-1)
+        observed = ICVFConfig(gamma=GAMMA).worth(steps)
+        features = encoder(x)
+        optimiser.zero_grad()
+        reader.loss(features, s, goal, observed).backward()
+        assert encoder.weight.grad is not None and encoder.weight.grad.abs().sum() > 0
+        optimiser.step()
+        errors.append((reader.head.value(reader(features, s, goal)) - observed).detach().square().mean().item())
+    assert np.mean(errors[-20:]) < 2.0 < 10.0 < errors[0]
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -14,7 +14,7 @@ from vgps_models.errors import UnknownNameError
 from vgps_models.perception.images import EfficientNet, ImageConfig, ImageNet
 from vgps_models.perception.language import Language
 from vgps_models.perception.runtime import Perception
-from vgps_models.perception.views import ViewsConfig, ViewsEncoder, planes
+from vgps_models.perception.views import ViewsConfig, ViewsEncoder
 
 KINDS = ("conv", "resnet", "vit")
 
@@ -38,7 +38,7 @@ def test_shapes_follow_the_config(kind, size):
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_a_batch_do_not_mix_and_all_weights_learn(kind):
     torch.manual_seed(0)
-    net, images = ImageNet(small(kind)), torch.rand(3, 3, 32, 32) * 2 - 1
+    net, images = ImageNet(small(kind)), torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8)
     together, alone = net(images), torch.cat([net(image[None]) for image in images])
     assert torch.allclose(together, alone, atol=1e-5)
     (together * torch.randn_like(together)).sum().backward()
@@ -63,9 +63,9 @@ def test_it_learns_where_a_thing_is(kind):
 
 
 def _spots(where: torch.Tensor) -> torch.Tensor:
-    images = torch.zeros(len(where), 3, 32, 32)
+    images = torch.full((len(where), 32, 32, 3), 127.5)
     for image, (u, v) in zip(images, where.tolist(), strict=True):
-        image[0, v - 2 : v + 3, u - 2 : u + 3] = 1.0
+        image[v - 2 : v + 3, u - 2 : u + 3, 0] = 255.0
     return images
 
 
@@ -101,8 +101,8 @@ def test_imagenet_features_tell_places_and_never_change():
     images = np.full((2, 64, 64, 3), 128, np.uint8)
     images[0, 8:24, 8:24], images[1, 40:56, 40:56] = (255, 40, 40), (255, 40, 40)
     with torch.no_grad():
-        one, two = net(planes(torch.from_numpy(images)))
-        again = net(planes(torch.from_numpy(images)))
+        one, two = net(torch.from_numpy(images))
+        again = net(torch.from_numpy(images))
     assert one.shape == (config.features,) == (4 * EfficientNet.CHANNELS,)
     places = one[: 2 * EfficientNet.CHANNELS].view(-1, 2), two[: 2 * EfficientNet.CHANNELS].view(-1, 2)
     assert (places[0].mean(0) < places[1].mean(0)).all()  # up and left of the other, as the square is

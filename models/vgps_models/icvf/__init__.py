@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vgps_models.icvf.learner import ICVF, Batch, ICVFConfig
 from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
+from vgps_models.icvf.observed import PairReader
 
 __all__ = [
     "ICVF",
@@ -11,4 +12,5 @@ __all__ = [
     "ICVFConfig",
     "MultilinearConfig",
     "MultilinearValue",
+    "PairReader",
 ]

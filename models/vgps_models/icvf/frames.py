@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from vgps_models.icvf.network import MultilinearValue
 from vgps_models.perception.images import ImageNet
-from vgps_models.perception.views import planes
 from vgps_models.spaces import Image
 
 
@@ -21,7 +20,7 @@ class FrameEncoder(nn.Module):
         self.image = image
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.image(planes(frames)).float()
+        return self.image(frames).float()
 
 
 class FrameValues(nn.Module):

@@ -39,6 +39,11 @@ class ICVFConfig:
         """Return of never coming by: -1 for ever."""
         return -1.0 / (1.0 - self.gamma)
 
+    def worth(self, steps: Tensor) -> Tensor:
+        """Return of being there in so many steps, of never coming by for less than 0 steps. Shape of steps."""
+        there = self.never * (1 - self.gamma ** steps.clamp_min(0))
+        return torch.where(steps < 0, self.never, there)
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -85,7 +90,6 @@ class ICVF(nn.Module):
         self.net = MultilinearValue(encoder, model)
         self.target = copy.deepcopy(self.net).requires_grad_(False).eval()
         self.config = config
-        self.expectile = config.expectile  # which a training may begin lower
 
     def train(self, mode: bool = True) -> ICVF:
         """The target never drops anything out and gathers no statistics of its own."""
@@ -93,14 +97,15 @@ class ICVF(nn.Module):
         self.target.eval()
         return self
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What to minimise, and numbers for the log."""
+    def loss(self, batch: Batch, features: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """What to minimise, and numbers for the log. features (U, D): of the observations, if they are known."""
         net = self.net
+        features = net.encode(batch.observations) if features is None else features
         if not net.config.intents:
             batch = replace(batch, intent=batch.goal, at_intent=batch.at_goal)
         q, advantage = self.look_ahead(batch)
-        raw = net.raw(net.encode(batch.observations), batch.s, batch.goal, batch.intent)  # (E, B, outputs)
-        weight = expectile_weight(advantage, self.expectile)
+        raw = net.raw(features, batch.s, batch.goal, batch.intent)  # (E, B, outputs)
+        weight = expectile_weight(advantage, self.config.expectile)
         loss = (weight * net.head.misfit(raw, q)).mean()
         with torch.no_grad():
             numbers = {
@@ -110,6 +115,13 @@ class ICVF(nn.Module):
                 "good": (advantage >= 0).float().mean(),
             }
         return loss, {"loss": loss.detach()} | numbers
+
+    def observed_loss(self, batch: Batch, features: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same towards returns that were observed (B,), whatever was wanted. features (U, D): as above."""
+        net = self.net
+        raw = net.raw(features, batch.s, batch.goal, batch.intent if net.config.intents else batch.goal)
+        loss = net.head.misfit(raw, observed.expand(raw.shape[:2])).mean()
+        return loss, {"loss": loss.detach(), "v": net.head.value(raw).mean().detach(), "q": observed.mean()}
 
     @torch.no_grad()
     def look_ahead(self, batch: Batch) -> tuple[Tensor, Tensor]:

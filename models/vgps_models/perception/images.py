@@ -24,7 +24,7 @@ PATCH = 4  # pixels that the first layer of conv and resnet folds into one cell
 class ImageConfig:
     """Architecture; travels in the checkpoint."""
 
-    kind: str = "conv"  # conv | resnet | vit | efficientnet (frozen, trained on ImageNet)
+    kind: str = "resnet"  # conv | resnet | vit | efficientnet (frozen, trained on ImageNet)
     size: int = 128  # [px] side of the square images it reads
     width: int = 64  # channels of the last grid (conv, resnet), of a token (vit)
     depth: int = 2  # layers on that grid: convolutions, residual blocks, transformer blocks
@@ -49,7 +49,7 @@ class ImageConfig:
 
 
 class ImageNet(nn.Module):
-    """Images (B, 3, s, s) in about [-1, 1] -> (B, features). No layer mixes the rows of a batch."""
+    """Images (B, s, s, 3), uint8 or float 0..255 -> (B, features). No layer mixes the rows of a batch."""
 
     def __init__(self, config: ImageConfig) -> None:
         super().__init__()
@@ -82,34 +82,46 @@ class Conv(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual blocks with group normalisation (He et al. 1512.03385) on an eighth of the image's side."""
+    """Residual blocks (He et al. 1512.03385) on an eighth of the image's side.
+
+    Normalised over the channels of a cell, as convolutional networks that keep up with transformers are (Liu et al.
+    2201.03545): a cell's contrast to its neighbours counts, not how bright the scene is.
+    """
 
     def __init__(self, config: ImageConfig) -> None:
         super().__init__()
         half = config.width // 2
         self.stem = nn.Conv2d(3 * PATCH**2, half, 3, padding=1)
         self.down = nn.Conv2d(half, config.width, 3, stride=2, padding=1)
-        _he(self.stem)
-        _he(self.down)
+        self.norm = ChannelNorm(config.width)
         self.blocks = nn.ModuleList(_Block(config.width) for _ in range(config.depth))
 
     def forward(self, images: Tensor) -> Tensor:
-        x = _folded(images, self.stem)
-        x = F.relu(self.down(F.relu(self.stem(x))))
+        x = self.norm(self.down(F.relu(self.stem(_folded(images, self.stem)))))
         for block in self.blocks:
             x = block(x)
-        return x
+        return F.relu(x)
 
 
 class _Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
-        self.norm1, self.norm2 = nn.GroupNorm(8, width), nn.GroupNorm(8, width)
+        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.norm1, self.norm2 = ChannelNorm(width), ChannelNorm(width)
         nn.init.zeros_(self.norm2.weight)  # a block begins as nothing but its short cut
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.norm2(self.second(F.relu(self.norm1(self.first(x))))))
+        return x + self.norm2(self.second(F.relu(self.norm1(self.first(x)))))
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of every cell: (B, C, h, w) -> the same."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        last = input.permute(0, 2, 3, 1)
+        return F.layer_norm(
+            last, self.normalized_shape, self.weight.to(last.dtype), self.bias.to(last.dtype), self.eps
+        ).permute(0, 3, 1, 2)
 
 
 class ViT(nn.Module):
@@ -129,7 +141,7 @@ class ViT(nn.Module):
         self.blocks = nn.TransformerEncoder(layer, config.depth, enable_nested_tensor=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        tokens = self.patch(images).flatten(2).transpose(1, 2) + self.place
+        tokens = self.patch(planes(images)).flatten(2).transpose(1, 2) + self.place
         return self.blocks(tokens).transpose(1, 2).unflatten(2, (self.grid, self.grid))
 
 
@@ -158,7 +170,7 @@ class EfficientNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         net = self.net
-        x = F.interpolate(images, (self.SIDE, self.SIDE), mode="bilinear", antialias=True)
+        x = F.interpolate(planes(images), (self.SIDE, self.SIDE), mode="bilinear", antialias=True)
         x = net._swish(net._bn0(net._conv_stem(x)))
         for block in net._blocks:
             x = block(x)
@@ -198,10 +210,23 @@ def _cells(grid: Tensor) -> Tensor:
     return torch.stack([right.flatten(), down.flatten()], -1)
 
 
+def planes(images: Tensor) -> Tensor:
+    """(B, s, s, 3) uint8 or float 0..255 -> (B, 3, s, s) in [-1, 1]."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 def _folded(images: Tensor, first: nn.Module) -> Tensor:
-    """What the first layer reads: patches as channels, in its own precision."""
-    folded = F.pixel_unshuffle(images, PATCH).to(first.weight.dtype)  # type: ignore[arg-type]
-    return folded.contiguous(memory_format=torch.channels_last)
+    """Squares of pixels as channels, in [-1, 1] and in the precision of the layer that reads them.
+
+    One copy of the picture instead of five: at this size they would cost more than the convolutions.
+    """
+    weight: Any = first.weight
+    kind = images.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    batch, height, width, colours = images.shape
+    squares = images.reshape(batch, height // PATCH, PATCH, width // PATCH, PATCH, colours).transpose(2, 3)
+    folded = torch.empty(squares.shape, dtype=dtype, device=images.device).copy_(squares)
+    return folded.flatten(3).div_(127.5).sub_(1).permute(0, 3, 1, 2)
 
 
 def _he(layer: nn.Conv2d) -> None:

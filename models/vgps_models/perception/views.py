@@ -64,7 +64,7 @@ class ViewsEncoder(nn.Module):
 
     def look(self, images: Tensor, sentence: Tensor) -> Tensor:
         """What images alone tell, for those who know nothing of the arm: (B, V, s, s, 3) -> (B, looks)."""
-        return self.image(planes(images.flatten(0, 1))).unflatten(0, images.shape[:2]).flatten(1)
+        return self.image(images.flatten(0, 1)).unflatten(0, images.shape[:2]).flatten(1)
 
     def probe(self, images: Tensor, sentences: Tensor) -> Tensor:
         """`look` under each of several sentences, always the same: (B, V, s, s, 3), (P, 384) -> (B, P, looks)."""
@@ -78,8 +78,3 @@ class ViewsEncoder(nn.Module):
                 if isinstance(layer, nn.Conv2d):
                     layer.to(torch.bfloat16)
         return made
-
-
-def planes(images: Tensor) -> Tensor:
-    """(B, s, s, 3) uint8 or float 0..255 -> (B, 3, s, s) in [-1, 1]."""
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -29,7 +29,7 @@ class VideoTrainBench:
     steps: int = 20  # of each measurement
     rounds: int = 3  # times that all ways are measured, in turn
     memory: bool = True  # also with all frames kept in memory
-    kind: str = "conv"  # image network: conv | resnet | vit
+    kind: str = "resnet"  # image network: conv | resnet | vit
     batch: int = 64  # transitions
     threads: int = 1  # torch threads; a loader that decodes wants a core of its own
     workers: int = 1  # processes that decode

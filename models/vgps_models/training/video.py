@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vgps_models import checkpoint
 from vgps_models.errors import SpecError
-from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig
+from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig, PairReader
 from vgps_models.icvf.frames import FrameEncoder, FrameValues
 from vgps_models.perception.images import ImageConfig, ImageNet
 from vgps_models.perception.language import Language
@@ -41,7 +41,8 @@ class VideoTraining:
     steps: int = 6000  # updates
     accumulate: int = 1  # parts of a batch that are computed one after the other, for large batches on small memory
     rate: float = 1e-3  # peak learning rate, AdamW, cosine
-    even: float = 0.5  # share of the updates over which the expectile rises from 1/2 to its value, see `rising`
+    observed: float = 0.4  # share of the updates in which the value learns returns that were observed; 0: none
+    beside: float = 1.0  # weight of a reader of pairs that learns these beside the value all along; 0: none
     decay: float = 1e-4  # weight decay
     held_out: float = 0.05  # share of the videos kept for measuring
     seed: int = 0  # of weights, changes of images and the split; --sampling.seed is that of the batches
@@ -71,8 +72,10 @@ class VideoTrainer:
         if config.start:
             image.load_state_dict(_started(config).state_dict())
         self.learner = ICVF(FrameEncoder(image), config.model, config.icvf).to(self.device)
-        self.modules = {"learner": self.learner}
-        self.trained = [p for p in self.learner.net.parameters() if p.requires_grad]
+        self.reader = PairReader(config.model).to(self.device)
+        self.modules = {"learner": self.learner, "reader": self.reader}
+        both = (*self.learner.net.parameters(), *self.reader.parameters())
+        self.trained = [p for p in both if p.requires_grad]
         self.optimiser = torch.optim.AdamW(self.trained, config.rate, weight_decay=config.decay, fused=True)
         self.augment = Augment(config.augment)
         self._loader: Loader | None = None
@@ -84,14 +87,13 @@ class VideoTrainer:
         """One update on a batch that is there already."""
         config = self.config
         loop.set_rate(self.optimiser, config.rate * loop.cosine(step, config.steps))
-        self.learner.expectile = rising(step, round(config.even * config.steps), config.icvf.expectile)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         parts = config.accumulate
         for part in range(parts):
-            seen = self._seen(batch if parts == 1 else batch.part(part, parts), step, part)
+            seen = batch if parts == 1 else batch.part(part, parts)
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
-                loss, numbers = self.learner.loss(seen)
+                loss, numbers = self._loss(self._seen(seen, step, part), torch.from_numpy(seen.steps), step)
             (loss / parts).backward()
             sums = {name: sums.get(name, 0.0) + value / parts for name, value in numbers.items()}
         parallel.average_gradients(self.trained)
@@ -99,6 +101,19 @@ class VideoTrainer:
         self.optimiser.step()
         self.learner.after_step()
         return sums
+
+    def _loss(self, seen: Batch, steps: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Of the value and, with its weight, of the reader beside it. steps (B,): from s to s+, see `Transitions`."""
+        config, learner = self.config, self.learner
+        features, observed = learner.net.encode(seen.observations), config.icvf.worth(steps.to(self.device))
+        if step < config.observed * config.steps:
+            loss, numbers = learner.observed_loss(seen, features, observed)
+        else:
+            loss, numbers = learner.loss(seen, features)
+        if config.beside:
+            beside = self.reader.loss(features, seen.s, seen.goal, observed)
+            loss, numbers = loss + config.beside * beside, numbers | {"beside": beside.detach()}
+        return loss, numbers
 
     def _next(self, step: int) -> Transitions:
         if self._loader is None or self._loader.step != step:
@@ -133,17 +148,6 @@ class VideoTrainer:
         if self._loader is not None:
             self._loader.close()
             self._loader = None
-
-
-def rising(step: int, over: int, expectile: float) -> float:
-    """The expectile of a step: from 1/2 up to its value, and that from `over` on.
-
-    A network that cannot tell a clip's frames apart yet sees frames at their goal (worth 0, better than it thinks) and
-    frames on the way (worse than it thinks) as one. With an expectile of .9 the former weigh nine times as much, so
-    it says "there" for the whole clip, which keeps every advantage negative: a plateau that it hardly leaves. With
-    1/2 all weigh alike.
-    """
-    return expectile if step >= over else 0.5 + (expectile - 0.5) * step / over
 
 
 def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path | None:

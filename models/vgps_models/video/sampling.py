@@ -186,6 +186,12 @@ class Transitions:
         """Where s is z. Shape (B,)."""
         return self._same(0, 3)
 
+    @property
+    def steps(self) -> Ints:
+        """How many frames after s the video shows s+; -1 where it does not. Shape (B,)."""
+        later = self.time[2] - self.time[0]
+        return np.where((self.video[0] == self.video[2]) & (later >= 0), later, -1)
+
     def _same(self, one: int, other: int) -> Bools:
         return (self.video[one] == self.video[other]) & (self.time[one] == self.time[other])
 

@@ -29,10 +29,10 @@ SHARES = {"100": "1.0", "25": "0.25", "10": "0.1"}  # [%] of the robot's episode
 CRITIC_SEEDS = (0, 1)
 SIDES: dict[str, tuple[str, str]] = {  # start -> options of `train critic`, what it is
     "video": ("--encoder {video} {tuned}", "the network that watched videos, trained along"),
-    "scratch": ("--encoder conv {tuned}", "the same network from nothing, trained along"),
+    "scratch": ("--encoder resnet {tuned}", "the same network from nothing, trained along"),
     "video_frozen": ("--encoder {video}", "the network that watched videos, as it is"),
     "imagenet": ("--encoder efficientnet", "EfficientNet-Lite0 with ImageNet weights, as it is"),
-    "random": ("--encoder conv", "the network untrained, as it is"),
+    "random": ("--encoder resnet", "the network untrained, as it is"),
 }
 TUNED = "--encoder-rate 3e-4 --batch 32 --wrong-batch 8 --steps 3000"
 VIDEO = FOLDER / "video.safetensors"
