@@ -62,9 +62,11 @@ def training(shards) -> VideoTraining:
     return replace(TINY, data=(shards,))
 
 
-def test_it_learns_how_far_a_frame_is_from_the_last(training, tmp_path):
+@pytest.mark.parametrize(("head", "form"), [("scalar", 256), ("hl_gauss", 512)])
+def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, tmp_path):
+    """.98 and .96. Without reader and observed returns .65 and .05, the plateau: .99 and .88 with the reader alone."""
     config = replace(
-        training, steps=700, rate=1e-3, model=replace(training.model, form=256),
+        training, steps=700, rate=1e-3, model=replace(training.model, head=head, form=form, bins=20),
         icvf=ICVFConfig(gamma=0.9, polyak=0.05), sampling=replace(training.sampling, batch=32, per_video=8, goals=8),
         augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0), out=tmp_path / "video.safetensors",
     )  # fmt: skip
@@ -76,17 +78,10 @@ def test_it_learns_how_far_a_frame_is_from_the_last(training, tmp_path):
     frames = VideoShards(*config.data).read(np.arange(LENGTH))
     values, spread = again.curve(frames)
     assert values.shape == spread.shape == (LENGTH,) and float(values[-1]) > float(values[0])
+    assert float(values.min()) > -11 and float(values.max()) < 1 and (spread >= 0).all()
     assert again.embed(frames).shape == (LENGTH, 32)
     _, encoder = checkpoint.load_encoder(out)
     assert torch.equal(encoder.image.trunk.stem.weight, again.net.encoder.image.trunk.stem.weight)  # type: ignore
-
-
-def test_values_may_be_histograms(training, tmp_path):
-    model = replace(training.model, head="hl_gauss", form=64, bins=16)
-    out = train_video(replace(training, model=model, out=tmp_path / "video.safetensors"))
-    assert out is not None
-    values, spread = checkpoint.load_video(out).curve(VideoShards(*training.data).read(np.arange(LENGTH)))
-    assert (values <= 0).all() and (values >= -1 / (1 - training.icvf.gamma)).all() and (spread >= 0).all()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

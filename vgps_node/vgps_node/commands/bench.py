@@ -1,4 +1,4 @@
-"""vgps bench score|train|video-training|listen|prompts|video"""
+"""vgps bench score|train|video-training|listen|prompts|video|irl"""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ PARTS = {
     "video-training": ("vgps_models.training.bench_video", "VideoTrainBench", "bench_video_training"),
     "prompts": ("vgps_models.progress.bench", "PromptBench", "bench_prompts"),
     "video": ("vgps_models.video.bench", "VideoBench", "bench_video"),
+    "irl": ("vgps_models.irl.recovery", "Recovery", "recover"),
     "listen": ("vgps_node.listening", "ListenBench", "bench_listen"),
 }
 
@@ -31,7 +32,7 @@ class BenchCommand(Generic[T]):
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
-    """Measure this machine, or how well a critic listens.
+    """Measure this machine, how well a critic listens, or whether rewards are found.
 
     Examples:
         vgps bench score --json runs/bench-score.json    scoring K chunks, encoder included
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps bench video-training --json runs/bench-video-training.json    frames a second, and whether it waits
         vgps bench prompts --data data/mixed --json runs/bench-prompts.json    questions to vision-language models
         vgps bench video --json runs/bench-video.json    batches of video, and whether a trainer waits for them
+        vgps bench irl --json runs/bench-irl.json    do AIRL and MaxEnt IRL find rewards that are known?
         vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?
     """
     part, rest = choose("bench", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")

@@ -1,0 +1,1 @@
+"""Inverse reinforcement learning: rewards from watching, and how far two rewards are from each other."""
