@@ -1,0 +1,140 @@
+"""What retargeting is worth against inverse kinematics of the end-effector alone, on the same motions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import mink
+import mujoco
+import numpy as np
+from scipy.signal import savgol_filter
+
+from vgps_models.spaces import Array
+from vgps_sim.retarget.chains import get_chain
+from vgps_sim.retarget.human import angles
+from vgps_sim.retarget.maps import joint_map
+from vgps_sim.retarget.reaching import Noise, Reaching, reaching
+from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
+
+TOUCHING = 0.001  # [m] deeper than this into something is a collision
+
+
+@dataclass(frozen=True)
+class RetargetBench:
+    """`vgps bench retarget`"""
+
+    arms: tuple[str, ...] = ("widowx_ai", "widowx_250s")
+    seeds: tuple[int, ...] = tuple(range(1_000_000, 1_000_020))  # of persons and motions
+    noise: Noise = field(default_factory=Noise)
+    weights: Weights = field(default_factory=Weights)
+
+
+def bench_retarget(config: RetargetBench | None = None) -> dict[str, Any]:
+    """Medians over motions of every way, by how much the one that retargets is lower, and its worst motion."""
+    config = config or RetargetBench()
+    return {arm: _measured(arm, config) for arm in config.arms}
+
+
+def _measured(arm: str, config: RetargetBench) -> dict[str, Any]:
+    chain = get_chain(arm)
+    ways: dict[str, Callable[[Reaching], Motion]] = {
+        "end_effector": lambda shown: _alone(arm, chain, shown, shown.tip),
+        "end_effector_smoothed": lambda shown: _alone(arm, chain, shown, smoothed(shown.tip)),
+        "retargeted": lambda shown: retarget(arm, chain, shown, config.weights),
+    }
+    rows: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
+    for seed in config.seeds:
+        shown = reaching(seed, noise=config.noise)
+        for way, solve in ways.items():
+            began = time.perf_counter()
+            motion = solve(shown)
+            seconds = time.perf_counter() - began
+            rows[way].append(measures(arm, chain, motion, shown) | {"frames_per_s": len(shown.tip) / seconds})
+    medians = {way: {k: float(np.median([r[k] for r in found])) for k in found[0]} for way, found in rows.items()}
+    one, two = medians["end_effector"], medians["retargeted"]
+    alike = [b["likeness"] > a["likeness"] for a, b in zip(rows["end_effector"], rows["retargeted"], strict=True)]
+    worst = ("limits_broken", "collisions", "true_position_mm", "true_rotation_deg")
+    told: dict[str, Any] = {way: {k: round(v, 4) for k, v in found.items()} for way, found in medians.items()}
+    return told | {
+        "worst": {k: round(max(r[k] for r in rows["retargeted"]), 4) for k in worst},
+        "lower_by": {k: round(1 - two[k] / one[k], 3) for k in ("displacement", "jerk")},
+        "more_alike_in": round(float(np.mean(alike)), 3),
+    }
+
+
+def retarget(arm: str, chain: Chain, shown: Reaching, weights: Weights | None = None) -> Motion:
+    """The person's motion on the arm: mapped joint by joint, then refined until the tool is where the fingers were."""
+    mapped = joint_map(arm)(angles(shown.arm))
+    start = end_effector_only(chain, shown.tip, mapped[0])
+    posture = mapped + (start - mapped).mean(0)  # how the person moves counts, not how they sit
+    return Refiner(chain, weights).solve(shown.tip, posture, start=start)
+
+
+def smoothed(path: Path, frames: int = 15) -> Path:
+    """The path by a moving cubic (Savitzky & Golay 1964): what a smoother baseline follows."""
+    frames = min(frames, (len(path) - 1) // 2 * 2 + 1)
+    position, mean = (np.asarray(savgol_filter(a, frames, 3, axis=0)) for a in (path.position, path.rotation))
+    left, _, right = np.linalg.svd(mean)  # the rotation nearest to a mean of rotations
+    return Path(position, left @ right, path.period)
+
+
+def end_effector_only(chain: Chain, path: Path, start: Array) -> Array:
+    """Joints (T, n) by inverse kinematics frame by frame, each from the one before: the baseline."""
+    configuration = mink.Configuration(chain.model)
+    task = mink.FrameTask(chain.site, "site", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-4)
+    limits = [mink.ConfigurationLimit(chain.model)]
+    at = [int(chain.model.joint(name).qposadr[0]) for name in chain.joints]
+    q = np.zeros(chain.model.nq)
+    q[at] = start
+    configuration.update(q)
+    made = np.empty((len(path), len(at)))
+    for t in range(len(path)):
+        rotation = mink.SO3.from_matrix(path.rotation[t])
+        task.set_target(mink.SE3.from_rotation_and_translation(rotation, path.position[t]))
+        for _ in range(60 if t == 0 else 8):
+            velocity = mink.solve_ik(configuration, [task], 1.0, "daqp", 1e-6, limits=limits)
+            configuration.integrate_inplace(velocity, 1.0)
+            error = task.compute_error(configuration)
+            if np.abs(error[:3]).max() < 2e-4 and np.abs(error[3:]).max() < 2e-3:
+                break
+        made[t] = configuration.q[at]
+    return made
+
+
+def measures(arm: str, chain: Chain, motion: Motion, shown: Reaching) -> dict[str, float]:
+    """position_mm, rotation_deg: medians of the tool's error to what was seen, and to what was done. displacement: mean
+    way of a joint [rad]. jerk: RMS [rad/s^3]. likeness: see `JointMap`. limits_broken, collisions: frames."""
+    refiner, q, period = Refiner(chain), motion.q, shown.tip.period
+    seen, true = refiner.errors(q, shown.tip), refiner.errors(q, shown.true_tip)
+    low, high = chain.limits
+    return {
+        "position_mm": float(np.median(seen[0]) * 1e3),
+        "rotation_deg": float(np.degrees(np.median(seen[1]))),
+        "true_position_mm": float(np.median(true[0]) * 1e3),
+        "true_rotation_deg": float(np.degrees(np.median(true[1]))),
+        "displacement": float(np.abs(np.diff(q, axis=0)).sum(0).mean()),
+        "jerk": float(np.sqrt((np.diff(q, 3, axis=0) ** 2).mean()) / period**3),
+        "likeness": joint_map(arm).likeness(q, angles(shown.arm)),
+        "limits_broken": float(((q < low - 1e-9) | (q > high + 1e-9)).any(1).sum()),
+        "collisions": float(collisions(chain, q)),
+    }
+
+
+def collisions(chain: Chain, q: Array) -> int:
+    """Frames in which a link is in the table."""
+    data = mujoco.MjData(chain.model)
+    at = [int(chain.model.joint(name).qposadr[0]) for name in chain.joints]
+    hit = 0
+    for row in q:
+        data.qpos[at] = row
+        mujoco.mj_forward(chain.model, data)
+        hit += bool((data.contact.dist[: data.ncon] < -TOUCHING).any())
+    return hit
+
+
+def _alone(arm: str, chain: Chain, shown: Reaching, path: Path) -> Motion:
+    q = end_effector_only(chain, path, np.array(joint_map(arm).home))
+    return Motion(q, *Refiner(chain).errors(q, shown.tip))
