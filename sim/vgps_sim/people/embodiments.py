@@ -10,13 +10,14 @@ from vgps_models.errors import UnknownNameError
 from vgps_sim.people.crane import Crane
 from vgps_sim.people.hand import Hand
 from vgps_sim.people.parts import Embodiment
+from vgps_sim.people.person import Person
 from vgps_sim.people.tongs import Tongs
 from vgps_sim.people.trident import Trident
 
 Make = Callable[[np.random.Generator], Embodiment]  # draws its looks
 
 # A performance is drawn from the place of its embodiment in this list: add new ones at the end.
-EMBODIMENTS: dict[str, Make] = {"hand": Hand, "crane": Crane, "trident": Trident, "tongs": Tongs}
+EMBODIMENTS: dict[str, Make] = {"hand": Hand, "crane": Crane, "trident": Trident, "tongs": Tongs, "person": Person}
 
 
 def get_embodiment(name: str) -> Make:

@@ -139,16 +139,19 @@ def _compared(title: str, groups: Mapping[str, str], records: Mapping[str, Recor
     """Means over critic seeds; differences with the spread over layouts and seeds (crossed bootstrap)."""
     if not groups:
         return []
-    points: dict[str, list[plots.Point]] = {side: [] for side in ("bare", *SIDES)}
+    sides = [side for side in SIDES if all(_played(records[name], side) for name in groups.values())]
+    points: dict[str, list[plots.Point]] = {side: [] for side in ("bare", *sides)}
     lines = [f"## {title}", ""]
     rows = []
     for group, name in groups.items():
         record = records[name]
         points["bare"].append(record.rate("bare")[:2])
-        for side in SIDES:
+        for side in sides:
             won = _won(record, side)
             points[side].append((float(np.nanmean(won)), record.rate(f"{side}-{CRITIC_SEEDS[0]}")[1]))
-            to_scratch = "" if side == "scratch" else _gain(won, _won(record, "scratch"), record)
+            to_scratch = (
+                "" if side == "scratch" or "scratch" not in sides else _gain(won, _won(record, "scratch"), record)
+            )
             to_bare = _gain(won, _won(record, "bare"), record)
             rows.append([group, side, markdown.rate(float(np.nanmean(won))), to_scratch, to_bare])
         rows.append([group, "bare", markdown.rate(record.rate("bare")[0]), "", ""])
@@ -156,6 +159,10 @@ def _compared(title: str, groups: Mapping[str, str], records: Mapping[str, Recor
     head = ["", "critic", "success", "minus scratch [points]", "minus bare [points]"]
     source = LINKS.source(groups.values())
     return [*lines, LINKS.image(picture), "", *markdown.table(head, rows), "", source, ""]
+
+
+def _played(record: Record, side: str) -> bool:
+    return all(f"{side}-{seed}" in record.outcomes for seed in CRITIC_SEEDS)
 
 
 def _won(record: Record, side: str) -> np.ndarray:
