@@ -13,9 +13,10 @@ import weakref
 from functools import cache
 
 import mujoco
+import numpy as np
 
 from vgps_models.errors import MissingDependencyError
-from vgps_models.spaces import Image
+from vgps_models.spaces import Array, Image
 from vgps_sim.offscreen import MEND
 
 Made = dict[tuple[int, int], mujoco.Renderer]  # (height, width) -> what draws pictures of that size
@@ -36,12 +37,24 @@ class Renderers:
 
     def draw(self, data: mujoco.MjData, camera: str, height: int, width: int) -> Image:
         """An RGB picture, shape (height, width, 3) uint8."""
+        return self._ready(data, camera, height, width).render().copy()
+
+    def depth(self, data: mujoco.MjData, camera: str, height: int, width: int) -> Array:
+        """Depth along the camera's axis [m], shape (height, width)."""
+        renderer = self._ready(data, camera, height, width)
+        renderer.enable_depth_rendering()
+        try:
+            return renderer.render().astype(np.float64)
+        finally:
+            renderer.disable_depth_rendering()
+
+    def _ready(self, data: mujoco.MjData, camera: str, height: int, width: int) -> mujoco.Renderer:
         if (height, width) not in self._made:
             self._made[height, width] = _renderer(self._model, height, width)
         renderer = self._made[height, width]
         _current[:] = [weakref.ref(renderer)]
         renderer.update_scene(data, camera, self._option)
-        return renderer.render().copy()
+        return renderer
 
     def __len__(self) -> int:
         return len(self._made)

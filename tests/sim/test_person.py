@@ -16,6 +16,7 @@ from vgps_sim.human.grip import PAD, pinch
 from vgps_sim.human.rig import FILE, JOINTS, LANDMARKS, landmarks, load_rig
 from vgps_sim.people.parts import Tip, follow
 from vgps_sim.people.person import Person
+from vgps_sim.renderers import Renderers
 
 RIG = load_rig()
 
@@ -110,3 +111,22 @@ def test_the_skin_that_is_drawn_is_that_over_the_bones():
     drawn = np.asarray(scene.skinvert).reshape(-1, 3)[: len(RIG.vertices)]
     assert np.abs(drawn - RIG.skin(poses, person.size)).max() < 1e-3
     assert np.allclose(person.seen(tip).hand, landmarks(poses), atol=1e-6)
+
+
+def test_depth_is_where_the_camera_says_and_pictures_come_as_before():
+    """A ball over a table, seen from above: its top and the table at their distances, and colours again afterwards."""
+    spec = mujoco.MjSpec()
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = 160, 120
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[1, 1, 0.1], rgba=[0.2, 0.6, 0.2, 1])
+    spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.05, 0, 0], pos=[0, 0, 0.05])
+    spec.worldbody.add_camera(name="above", pos=[0, 0, 0.9], fovy=45)
+    spec.worldbody.add_light(pos=[0, 0, 2])
+    model = spec.compile()
+    data, renderers = mujoco.MjData(model), Renderers(model)
+    mujoco.mj_forward(model, data)
+    before = renderers.draw(data, "above", 120, 160)
+    depth = renderers.depth(data, "above", 120, 160)
+    assert depth.shape == (120, 160) and depth[60, 80] == pytest.approx(0.8, abs=2e-3)
+    assert depth[5, 5] == pytest.approx(0.9, abs=2e-3)
+    assert np.array_equal(renderers.draw(data, "above", 120, 160), before)
+    renderers.close()
