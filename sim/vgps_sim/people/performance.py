@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,11 +53,12 @@ def perform(
     failures: float = 0.25,
     front: float = 0.5,
     attempt: int = 0,
+    watch: Callable[[Stage, Sequence[View]], None] | None = None,
 ) -> Performance:
     """Play and film one performance; all of it is drawn from embodiment, task, seed and attempt.
 
     views: cameras that look on; more of them change nothing else. failures: share that is meant to fail.
-    front: share whose first view is the robot's front camera.
+    front: share whose first view is the robot's front camera. watch: also called at every frame.
     """
     task, make = get_task(task_id), get_embodiment(embodiment)
     key = [list(EMBODIMENTS).index(embodiment), list(TASKS).index(task_id), abs(int(seed)), attempt]
@@ -73,14 +74,19 @@ def perform(
     setting = make_setting(task, body, filmed, places, scenery)
     home = home_of(body.side, play)
     stage = Stage(task, setting, body, Tip(home, body.natural_yaw, float(play.uniform(0.02, 0.05))))
+    frames: dict[str, list[Image]] = {view.name: [] for view in filmed}
+
+    def take() -> int:
+        for view in filmed:
+            frames[view.name].append(stage.picture(view.name, size))
+        if watch is not None:
+            watch(stage, filmed)
+        return len(frames[filmed[0].name])
+
     try:
-        frames = {view.name: [stage.picture(view.name, size)] for view in filmed}
-        count = 1
+        take()
         for _ in _moments(stage, Actor(stage, manner, play, home)):
-            for view in filmed:
-                frames[view.name].append(stage.picture(view.name, size))
-            count += 1
-            if count == LONGEST:
+            if take() == LONGEST:
                 break
         success = task.success(stage)
     finally:

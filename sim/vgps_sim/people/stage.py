@@ -116,6 +116,11 @@ class Stage(Tabletop):
     def picture(self, camera: str, size: int) -> Image:
         return self._renderers.draw(self.data, camera, size, size)
 
+    def filmed(self, camera: str, height: int, width: int) -> tuple[Image, Array]:
+        """A picture (height, width, 3) and its depth (height, width) [m]."""
+        size = (height, width)
+        return self._renderers.draw(self.data, camera, *size), self._renderers.depth(self.data, camera, *size)
+
     def close(self) -> None:
         self._renderers.close()
 

