@@ -99,7 +99,7 @@ def as_batch(rows: np.ndarray, states: int) -> Batch:
 def make_learner(states: int, head: str, *, intents: bool = True, seed: int = 0, **settings) -> ICVF:
     torch.manual_seed(seed)
     model = MultilinearConfig(
-        features=states, widths=(64,), form=128, head=head, scale=-NEVER / 2, low=NEVER, bins=20, intents=intents
+        features=states, widths=(64,), form=128, head=head, low=NEVER, bins=20, intents=intents
     )  # fmt: skip
     return ICVF(nn.Identity(), model, ICVFConfig(**({"gamma": GAMMA, "polyak": 0.1} | settings)))
 

@@ -53,7 +53,7 @@ def test_it_finds_the_value_of_every_state_outcome_and_intent(head, tau):
 @pytest.mark.parametrize("head", HEADS)
 def test_walkers_of_two_minds_teach_the_best_way_to_every_intent(head):
     """tau = .98 leaves .06 of the wrong way in."""
-    v = learn(make_learner(S, head, expectile=0.98), as_batch(all_rows(CHAIN, wanted=True), S), 1200)
+    v = learn(make_learner(S, head, expectile=0.98), as_batch(all_rows(CHAIN, wanted=True), S), 3000, 3e-3)
     assert error(wanted(v), BEST) < 0.06 + TOLERANCE
 
 

@@ -5,6 +5,12 @@ without bias: for one intent z it is linear in phi(s) and linear in psi(s+).
 Every head owns its phi, psi, T, A and B; they share an encoder and run as one
 batched product.
 
+An inner product learns slowly to compare two states if it begins as one of two
+strangers. So phi and psi end in waves, cosines and sines of frequencies that are
+learned (random Fourier features, Rahimi & Recht 2007, of Cauchy frequencies, whose
+kernel falls exponentially, as gamma^d does), and begin alike, as do A and B, with T
+at 1: V begins as never (1 - likeness), and learning bends likeness to nearness.
+
 As a histogram (`hl_gauss`) the form cannot be the value: what a softmax says is
 no linear function. Nor may it be the mean of a histogram of fixed shape, which
 would leave nothing of the cross-entropy but a warped square. So every bin has a
@@ -28,6 +34,8 @@ from vgps_models.critics.heads import make_head
 from vgps_models.critics.network import HeadLinear
 from vgps_models.errors import SpecError
 
+RATES = (1.3, 26.0)  # of waves, slowest and fastest: a frequency's scale times the number of features
+
 
 @dataclass(frozen=True)
 class MultilinearConfig:
@@ -38,7 +46,6 @@ class MultilinearConfig:
     widths: tuple[int, ...] = (256, 256)  # of the layers of phi, psi and T, all alike; the last is what they say
     form: int = 256  # numbers of A(.) and of B(.), shared out among the outputs
     head: str = "scalar"  # how an output says a return: scalar or hl_gauss
-    scale: float = 10.0  # [return] of one unit of a scalar head's output
     low: float = -100.0  # [return] of never coming by: -1 / (1 - gamma); hl_gauss has its bins from here to 0
     bins: int = 50  # of hl_gauss
     intents: bool = True  # without: T = 1, and the value is that of wanting s+ itself
@@ -68,26 +75,62 @@ class HeadMLP(nn.Module):
         return x
 
 
+class Tower(nn.Module):
+    """phi or psi: features (N, in) -> waves of the features and of what an MLP adds to them, (E, N, widths[-1])."""
+
+    def __init__(self, heads: int, inputs: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.mlp = HeadMLP(heads, inputs, widths[:-1])
+        self.last = HeadLinear(heads, widths[-2] if len(widths) > 1 else inputs, inputs)
+        for parameter in self.last.parameters():  # it begins as the waves of the features themselves
+            nn.init.zeros_(parameter)
+        slow, fast = (math.log(rate / inputs) for rate in RATES)
+        rates = torch.empty(heads, 1, widths[-1] // 2).uniform_(slow, fast).exp()
+        cauchy = torch.empty(heads, inputs, widths[-1] // 2).cauchy_().clamp_(-20, 20)
+        self.frequencies = nn.Parameter(rates * cauchy)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.layer_norm(x, x.shape[-1:])
+        moved = x + self.last(self.mlp(x))
+        with torch.autocast(x.device.type, enabled=False):  # a phase of many turns wants all its digits
+            phase = torch.bmm(moved.float(), self.frequencies)
+            return math.sqrt(2) * torch.cat([phase.cos(), phase.sin()], -1)
+
+
+class Gate(nn.Module):
+    """T: psi(z) (E, N, D) -> what it lets through (E, N, D), at first everything."""
+
+    def __init__(self, heads: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.mlp = HeadMLP(heads, widths[-1], widths)
+        self.last = HeadLinear(heads, widths[-1], widths[-1])
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 + self.last(self.mlp(x))
+
+
 class MultilinearValue(nn.Module):
     """An ensemble of V(s, s+, z) over one encoder: any module, observations (U, ...) -> features (U, D)."""
 
     def __init__(self, encoder: nn.Module, config: MultilinearConfig) -> None:
         super().__init__()
-        if not config.widths:
-            raise SpecError("phi, psi and T need at least one layer: give widths such as (256, 256)")
+        if not config.widths or config.widths[-1] % 2:
+            raise SpecError("phi, psi and T need at least one layer, the last of even width: give such as (256, 256)")
         self.config, self.encoder = config, encoder
-        self.head = make_head(config.head, centre=0.0, scale=config.scale, low=config.low, bins=config.bins)
+        self.head = make_head(config.head, centre=config.low, scale=-config.low, low=config.low, bins=config.bins)
         if config.form < self.head.outputs:
             raise SpecError(f"form is {config.form}: {self.head.outputs} outputs need at least one number each")
         self.rank = config.form // self.head.outputs
-        wide, bound = self.rank * self.head.outputs, 1 / math.sqrt(config.widths[-1])
-        self.phi = HeadMLP(config.heads, config.features, config.widths)
-        self.psi = HeadMLP(config.heads, config.features, config.widths)
+        self.phi, self.psi = (Tower(config.heads, config.features, config.widths) for _ in range(2))
+        self.psi.load_state_dict(self.phi.state_dict())
         if config.intents:
-            self.t = HeadMLP(config.heads, config.widths[-1], config.widths)
-        self.a, self.b = (
-            nn.Parameter(torch.empty(config.heads, config.widths[-1], wide).uniform_(-bound, bound)) for _ in "ab"
-        )
+            self.t = Gate(config.heads, config.widths)
+        said, wide = config.widths[-1], self.rank * self.head.outputs
+        gain = math.sqrt(math.sqrt(wide) / min(said, wide))  # of a scalar: the form of a state with itself is 1
+        same = torch.stack([nn.init.orthogonal_(torch.empty(said, wide), gain) for _ in range(config.heads)])
+        self.a, self.b = nn.Parameter(same), nn.Parameter(same.clone())
 
     def encode(self, observations: Tensor) -> Tensor:
         """(U, ...) -> features (U, D)."""

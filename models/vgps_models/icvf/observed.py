@@ -24,7 +24,8 @@ class PairReader(nn.Module):
 
     def __init__(self, config: MultilinearConfig) -> None:
         super().__init__()
-        self.head = make_head(config.head, centre=0.0, scale=config.scale, low=config.low, bins=config.bins)
+        half = config.low / 2
+        self.head = make_head(config.head, centre=half, scale=-half, low=config.low, bins=config.bins)
         self.layers = nn.Sequential(
             nn.Linear(4 * config.features, WIDTH), nn.LayerNorm(WIDTH), nn.GELU(),
             nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH), nn.GELU(),
