@@ -36,8 +36,9 @@ from vgps_models.video.sampling import Sampling
 
 NAMES = ("encoder", "policy", "critic", "pixels", "video")
 # Rounding: a sum of two half-batches is not bit for bit the sum of the batch. Adam divides by the size of a
-# gradient, so what is rounding in a gradient near zero is a part of the rate (2e-3) in a weight, and what follows.
-WEIGHTS, LOSSES = 5e-5, 1e-5  # largest difference of a weight; of a loss, relative
+# gradient, so what is rounding in a gradient near zero is a part of the rate (2e-3) in a weight.
+WEIGHTS, LOSSES = 5e-5, 1e-6  # largest difference of a weight; of a loss, relative
+WAVES = 1e-5  # of the loss over video, whose waves turn many times for a little more of a weight
 
 # Runs pickled (train, config, stop_after) one after the other and logs every step.
 SCRIPT = """
@@ -129,7 +130,7 @@ def losses(checkpoint: Path) -> list[float]:
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_train_what_one_does(trained, name):
     one, two = (folder / f"{name}.safetensors" for folder in trained)
-    assert len(losses(one)) == 12 and np.allclose(losses(one), losses(two), rtol=LOSSES)
+    assert len(losses(one)) == 12 and np.allclose(losses(one), losses(two), rtol=WAVES if name == "video" else LOSSES)
     weights, others = load_file(one), load_file(two)
     assert set(weights) == set(others)
     apart = {key: float(np.abs(weights[key] - others[key]).max(initial=0)) for key in weights}

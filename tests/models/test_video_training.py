@@ -62,8 +62,8 @@ def training(shards) -> VideoTraining:
     return replace(TINY, data=(shards,))
 
 
-@pytest.mark.parametrize(("head", "form"), [("scalar", 256), ("hl_gauss", 1024)])
-def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, tmp_path):
+@pytest.mark.parametrize(("head", "form", "least"), [("scalar", 256, 0.95), ("hl_gauss", 1024, 0.85)])
+def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, least, tmp_path):
     """.99 and .92; without reader and observed returns .99 and .77."""
     config = replace(
         training, steps=700, rate=1e-3, model=replace(training.model, head=head, form=form, bins=20),
@@ -73,7 +73,7 @@ def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, tmp_pa
     out = train_video(config)
     assert out is not None
     card = checkpoint.read_card(out)
-    assert card.metrics["held_out_voc"] > 0.85 and card.metrics["held_out_videos"] == 12
+    assert card.metrics["held_out_voc"] > least and card.metrics["held_out_videos"] == 12
     again = checkpoint.load_video(out)
     frames = VideoShards(*config.data).read(np.arange(LENGTH))
     values, spread = again.curve(frames)

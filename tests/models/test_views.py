@@ -69,9 +69,10 @@ def _spots(where: torch.Tensor) -> torch.Tensor:
     return images
 
 
-def test_the_fast_copy_says_nearly_the_same():
+@pytest.mark.parametrize("kind", ["conv", "resnet"])
+def test_the_fast_copy_says_nearly_the_same(kind):
     torch.manual_seed(0)
-    net = ViewsEncoder(ViewsConfig(("front",), small("conv")))
+    net = ViewsEncoder(ViewsConfig(("front",), small(kind)))
     images, proprio = torch.randint(0, 256, (4, 1, 32, 32, 3), dtype=torch.uint8), torch.randn(4, 10)
     slow, fast = (n.encode(images, proprio, torch.zeros(4, 384)) for n in (net, net.fast()))
     assert torch.allclose(slow, fast, atol=0.1) and not fast.requires_grad

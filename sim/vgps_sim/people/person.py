@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
-from vgps_sim.human.grip import pinch
+from vgps_sim.human.grip import Pinch, pinch
 from vgps_sim.human.rig import JOINTS, Poses, landmarks, load_rig
 from vgps_sim.people.hand import FOREARM, SKINS, UPPER_ARM
 from vgps_sim.people.parts import TABLE, Pose, Tip, beside, knee, part, pointing, rod, turned
@@ -41,7 +41,7 @@ class Person:
     @property
     def natural_yaw(self) -> float:
         """The wrist towards the person."""
-        x, y, _ = self._wrist(0.03)[:3, 3]
+        x, y, _ = self._wrist(pinch(0.03, self.size))[:3, 3]
         return self.side - float(np.arctan2(y, x))
 
     def add(self, spec: mujoco.MjSpec) -> None:
@@ -70,21 +70,22 @@ class Person:
         return beside(self.side, eye)
 
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
-        for joint, frame in self._joints(tip).items():
+        joints = self._joints(tip)
+        for joint, frame in joints.items():
             yield f"person_{joint}", (frame[:3, 3], frame[:3, :3])
-        wrist, elbow, shoulder = self._arm(tip)
+        wrist = joints["wrist"][:3, 3]
+        elbow, shoulder = self._arm(wrist)
         across = turned(tip.yaw)[:, 0]
         yield "person_forearm", pointing(wrist, elbow, across)
         yield "person_upper_arm", pointing(elbow, shoulder, across)
 
     def seen(self, tip: Tip) -> Seen:
         """Where everything is when the tip is there."""
-        _, elbow, shoulder = self._arm(tip)
-        return Seen(landmarks(self._joints(tip)), elbow, shoulder)
+        joints = self._joints(tip)
+        return Seen(landmarks(joints), *self._arm(joints["wrist"][:3, 3]))
 
-    def _wrist(self, gap: float) -> Array:
+    def _wrist(self, grip: Pinch) -> Array:
         """Frame of the wrist (4, 4) in the tip's, whose y axis leads from the thumb to the index finger."""
-        grip = pinch(gap, self.size)
         x = np.array([np.sin(self._lean), 0.0, -np.cos(self._lean)])
         held = np.stack([x, [0.0, 1.0, 0.0], np.cross(x, [0.0, 1.0, 0.0])], axis=1)
         made = np.eye(4)
@@ -95,15 +96,15 @@ class Person:
     def _joints(self, tip: Tip) -> Poses:
         base = np.eye(4)
         base[:3, :3], base[:3, 3] = turned(tip.yaw), tip.position
-        return load_rig().pose(base @ self._wrist(tip.gap), pinch(tip.gap, self.size).bends, self.size)
+        grip = pinch(tip.gap, self.size)
+        return load_rig().pose(base @ self._wrist(grip), grip.bends, self.size)
 
-    def _arm(self, tip: Tip) -> tuple[Array, Array, Array]:
-        """Wrist, elbow and shoulder (3,) [m]: the person bends forward as far as is needed."""
-        wrist = tip.world(self._wrist(tip.gap)[:3, 3])
+    def _arm(self, wrist: Array) -> tuple[Array, Array]:
+        """Elbow and shoulder (3,) [m]: the person bends forward as far as is needed."""
         away = np.array([np.cos(self.side), np.sin(self.side), 0.0])
         shoulder = TABLE + 0.7 * (wrist - TABLE) * [1, 1, 0] + 0.46 * away + [0, 0, 0.42]
         outward = 0.7 * np.cross([0.0, 0.0, 1.0], away) - [0, 0, 1.0]
-        return wrist, knee(wrist, shoulder, FOREARM, UPPER_ARM, outward), shoulder
+        return knee(wrist, shoulder, FOREARM, UPPER_ARM, outward), shoulder
 
 
 def _carried(carried_by: np.ndarray, weights: Array, joint: int) -> tuple[np.ndarray, Array]:

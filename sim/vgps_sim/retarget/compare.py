@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import mink
 import mujoco
 import numpy as np
 from scipy.signal import savgol_filter
@@ -16,6 +15,7 @@ from vgps_models.spaces import Array
 from vgps_sim.retarget.chains import get_chain
 from vgps_sim.retarget.human import angles
 from vgps_sim.retarget.maps import joint_map
+from vgps_sim.retarget.motion import end_effector_only, retarget
 from vgps_sim.retarget.reaching import Noise, Reaching, reaching
 from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
 
@@ -65,43 +65,12 @@ def _measured(arm: str, config: RetargetBench) -> dict[str, Any]:
     }
 
 
-def retarget(arm: str, chain: Chain, shown: Reaching, weights: Weights | None = None) -> Motion:
-    """The person's motion on the arm: mapped joint by joint, then refined until the tool is where the fingers were."""
-    mapped = joint_map(arm)(angles(shown.arm))
-    start = end_effector_only(chain, shown.tip, mapped[0])
-    posture = mapped + (start - mapped).mean(0)  # how the person moves counts, not how they sit
-    return Refiner(chain, weights).solve(shown.tip, posture, start=start)
-
-
 def smoothed(path: Path, frames: int = 15) -> Path:
     """The path by a moving cubic (Savitzky & Golay 1964): what a smoother baseline follows."""
     frames = min(frames, (len(path) - 1) // 2 * 2 + 1)
     position, mean = (np.asarray(savgol_filter(a, frames, 3, axis=0)) for a in (path.position, path.rotation))
     left, _, right = np.linalg.svd(mean)  # the rotation nearest to a mean of rotations
     return Path(position, left @ right, path.period)
-
-
-def end_effector_only(chain: Chain, path: Path, start: Array) -> Array:
-    """Joints (T, n) by inverse kinematics frame by frame, each from the one before: the baseline."""
-    configuration = mink.Configuration(chain.model)
-    task = mink.FrameTask(chain.site, "site", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-4)
-    limits = [mink.ConfigurationLimit(chain.model)]
-    at = [int(chain.model.joint(name).qposadr[0]) for name in chain.joints]
-    q = np.zeros(chain.model.nq)
-    q[at] = start
-    configuration.update(q)
-    made = np.empty((len(path), len(at)))
-    for t in range(len(path)):
-        rotation = mink.SO3.from_matrix(path.rotation[t])
-        task.set_target(mink.SE3.from_rotation_and_translation(rotation, path.position[t]))
-        for _ in range(60 if t == 0 else 8):
-            velocity = mink.solve_ik(configuration, [task], 1.0, "daqp", 1e-6, limits=limits)
-            configuration.integrate_inplace(velocity, 1.0)
-            error = task.compute_error(configuration)
-            if np.abs(error[:3]).max() < 2e-4 and np.abs(error[3:]).max() < 2e-3:
-                break
-        made[t] = configuration.q[at]
-    return made
 
 
 def measures(arm: str, chain: Chain, motion: Motion, shown: Reaching) -> dict[str, float]:

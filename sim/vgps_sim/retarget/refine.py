@@ -2,7 +2,7 @@
 
 A motion is the least sum of squares of
 - the tool's errors, in units of what is tolerated,
-- differences of the joints from one frame to the next (displacement), and third differences (jerk),
+- third differences of the joints over the frames (jerk),
 - the distance to a posture that is wished for (the person's, mapped),
 found by damped Gauss-Newton steps. A frame sees three before it, so the equations are banded and a step costs what
 its Jacobians do. Positions of the joints stay within their limits.
@@ -66,12 +66,11 @@ class Weights:
 
     position: float = 0.004  # [m]
     rotation: float = 0.03  # [rad]
-    displacement: float = 0.0  # of a radian from frame to frame
     jerk: float = 60.0  # of a radian a frame^3
     posture: float = 8.0  # of a radian off the wished posture
 
     def __post_init__(self) -> None:
-        if min(self.position, self.rotation) <= 0 or min(self.displacement, self.jerk, self.posture) < 0:
+        if min(self.position, self.rotation) <= 0 or min(self.jerk, self.posture) < 0:
             raise SpecError(f"{self}: tolerances are above 0, weights at least 0")
 
 
@@ -159,38 +158,30 @@ class Refiner:
                     matrix[bands - (j - i), t * n + j] += block[i, j]
             right[t] = jacobian.T @ off
             cost += float(off @ off)
-        away = posture - q
-        right += w.posture**2 * away - _banded_product(smooth, q, w.posture**2)
-        cost += w.posture**2 * float((away**2).sum()) + float(
-            w.displacement**2 * (np.diff(q, axis=0) ** 2).sum() + w.jerk**2 * (np.diff(q, 3, axis=0) ** 2).sum()
-        )
+        right += w.posture**2 * posture - _banded_product(smooth, q)
+        cost += float(w.posture**2 * ((posture - q) ** 2).sum() + w.jerk**2 * (np.diff(q, 3, axis=0) ** 2).sum())
         return matrix, right.ravel(), cost
 
 
 def _smoothness(count: int, n: int, w: Weights) -> Array:
-    """Constant part of the normal equations, upper banded: differences, jerk and posture. (3 n + 1, T * n)."""
+    """Constant part of the normal equations, upper banded: jerk and posture. (3 n + 1, T * n)."""
     made = np.zeros((3 * n + 1, count * n))
-    for order, weight in ((1, w.displacement), (3, w.jerk)):
-        row = np.array([(-1.0) ** (order - k) * _choose(order, k) for k in range(order + 1)])
-        outer = weight**2 * np.outer(row, row)
-        for i in range(order + 1):
-            for j in range(i, order + 1):
-                columns = ((np.arange(count - order) + j)[:, None] * n + np.arange(n)).ravel()
-                made[3 * n - (j - i) * n, columns] += outer[i, j]
+    row = np.array([-1.0, 3.0, -3.0, 1.0])
+    outer = w.jerk**2 * np.outer(row, row)
+    for i in range(4):
+        for j in range(i, 4):
+            columns = ((np.arange(count - 3) + j)[:, None] * n + np.arange(n)).ravel()
+            made[3 * n - (j - i) * n, columns] += outer[i, j]
     made[-1] += w.posture**2
     return made
 
 
-def _banded_product(smooth: Array, q: Array, posture: float) -> Array:
-    """smooth @ q without the posture's part. Shape of q."""
-    bands, flat = len(smooth) - 1, q.ravel()
-    out = (smooth[-1] - posture) * flat
+def _banded_product(matrix: Array, q: Array) -> Array:
+    """A symmetric matrix in upper banded form times q. Shape of q."""
+    bands, flat = len(matrix) - 1, q.ravel()
+    out = matrix[-1] * flat
     for offset in range(1, bands + 1):
-        values = smooth[bands - offset, offset:]
+        values = matrix[bands - offset, offset:]
         out[:-offset] += values * flat[offset:]
         out[offset:] += values * flat[:-offset]
     return out.reshape(q.shape)
-
-
-def _choose(n: int, k: int) -> int:
-    return {(1, 0): 1, (1, 1): 1, (3, 0): 1, (3, 1): 3, (3, 2): 3, (3, 3): 1}[n, k]
