@@ -13,16 +13,16 @@ import numpy as np
 from vgps_models.data.episodes import Episode
 from vgps_models.data.records import Problem
 from vgps_models.data.writer import EpisodeWriter
-from vgps_models.errors import UnknownNameError
+from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.spaces import GRIPPER
 from vgps_sim.domain import get_domain
 from vgps_sim.env import execute, start
 from vgps_sim.flaws import QUALITIES, Demonstrator
 from vgps_sim.kinematics import ToolServo
-from vgps_sim.scenes import labels
-from vgps_sim.tasks import TASKS, get_task
+from vgps_sim.scenes import label_names, labels
+from vgps_sim.tasks import TASKS, get_task, number_of
 from vgps_sim.workers import one_thread
-from vgps_sim.world import MAX_STEPS, World
+from vgps_sim.world import World
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,12 @@ class CollectConfig:
         if self.quality not in QUALITIES:
             raise UnknownNameError("quality", self.quality, QUALITIES)
         get_domain(self.domain)
-        for task in self.tasks:
-            get_task(task)
+        said = {label_names(get_task(task)) for task in self.tasks}
+        if len(said) > 1:
+            raise SpecError(
+                f"the things of {', '.join(self.tasks)} differ in number; record the standard tasks, sort_onions and "
+                "pour_balls in folders of their own"
+            )
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,12 @@ def demonstrate(world: World, seed: int, quality: str) -> Episode:
     servo = ToolServo(world.spec)
     start(world, servo, seed)
     layout = hashlib.sha256(world.state().tobytes()).hexdigest()[:16]
-    rng = np.random.default_rng([list(TASKS).index(world.task.id), seed, QUALITIES.index(quality) + 1])
+    rng = np.random.default_rng([number_of(world.task.id), seed, QUALITIES.index(quality) + 1])
     demonstrator = Demonstrator(rng, quality)
     words = str(rng.choice([world.task.instruction, *world.task.paraphrases]))
     frames: list[tuple] = []
     events: dict[str, int] = {}
-    while world.step < MAX_STEPS and not world.success and not demonstrator.finished():
+    while world.step < world.task.max_steps and not world.success and not demonstrator.finished():
         joints, step = world.joints(), world.step
         before = (world.images(), world.proprio(joints), np.r_[joints.q, joints.gripper], labels(world))
         asked, flawed = demonstrator.act(world)

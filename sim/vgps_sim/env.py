@@ -9,8 +9,8 @@ import numpy as np
 
 from vgps_models.spaces import ActionSpec, Array, Observation
 from vgps_sim.kinematics import IkError, ToolServo
-from vgps_sim.tasks import TASKS
-from vgps_sim.world import MAX_STEPS, World
+from vgps_sim.tasks import ALL_TASKS
+from vgps_sim.world import World
 
 
 class ManipulationEnv(gym.Env[dict[str, Any], np.ndarray]):
@@ -44,7 +44,7 @@ class ManipulationEnv(gym.Env[dict[str, Any], np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         refused = execute(self.world, self.servo, np.asarray(action, dtype=np.float64))
         success = self.world.success
-        truncated = not success and self.world.step >= MAX_STEPS
+        truncated = not success and self.world.step >= self.world.task.max_steps
         return self._observe(), 0.0 if success else -1.0, success, truncated, self._info(refused)
 
     def render(self) -> np.ndarray:
@@ -89,7 +89,7 @@ def env_id(task_id: str) -> str:
 
 def register() -> None:
     """Make all tasks known to Gymnasium (importing vgps_sim.env does it)."""
-    for task_id in TASKS:
+    for task_id in ALL_TASKS:
         if env_id(task_id) not in gym.registry:
             gym.register(env_id(task_id), entry_point="vgps_sim.env:ManipulationEnv", kwargs={"task_id": task_id})
 

@@ -13,6 +13,7 @@ import numpy as np
 from vgps_models.errors import UnknownNameError
 from vgps_models.spaces import GRIPPER, Array
 from vgps_sim.experts import Expert, Intent
+from vgps_sim.tasks import Pouring, Sorting
 from vgps_sim.world import World
 
 FLAWS = ("missed_grasp", "early_release", "misplaced", "wrong_object", "dithering", "slow", "noisy")
@@ -67,6 +68,7 @@ class Demonstrator:
         misplaced = (slip * np.cos(angle), slip * np.sin(angle)) if "misplaced" in self.flaws else (0.0, 0.0)
         self.miss = rng.choice([-1.0, 1.0]) * rng.uniform(0.018, 0.04) if "missed_grasp" in self.flaws else 0.0
         self.intent = Intent(place_offset=misplaced)
+        self.later: Intent | None = None  # of the second onion, when the first is to go well
         self.drift = np.zeros(3)
         self.carry: float | None = None  # [m] distance to the target when the object was lifted
         self.done_for = 0
@@ -80,6 +82,9 @@ class Demonstrator:
         """The next action (7,), and whether a flaw shaped it."""
         if world.step == 0:
             self._aim(world)
+        goal = world.task.goal(world)
+        if self.later is not None and isinstance(world.task, Sorting) and goal is not world.task.goals[0]:
+            self.intent, self.later = self.later, None
         if self.done_for:
             self.done_for += 1
             return self._spoil(self.expert.spec.clip(np.array([0, 0, 0.03, 0, 0, 0, 1.0]))), True
@@ -87,7 +92,7 @@ class Demonstrator:
             wander = np.r_[self.rng.normal(0, 0.014, 3), 0, 0, self.rng.normal(0, 0.1), world.commanded_gripper]
             return self.expert.spec.clip(wander), True
 
-        name = self.intent.thing or world.task.object
+        name = self.intent.thing or goal.object
         held = world.finger_contacts(name) == 2 and world.closed_for > 0
         believed = held or (self.intent.believes and world.closed_for >= 2)
         flawed = "slow" in self.flaws or self.sigma > 0.006
@@ -98,7 +103,9 @@ class Demonstrator:
                 self.intent = Intent(place_offset=self.intent.place_offset)
                 action = self.expert.spec.clip(np.array([0, 0, 0.02, 0, 0, 0, 1.0]))
         elif held:
-            flawed |= self.intent.place_offset != (0.0, 0.0)
+            flawed |= self.intent.place_offset != (0.0, 0.0) or self.intent.target is not None
+            if self.intent.target and self.mends and self._near(world, self.intent.target):
+                self.intent = replace(self.intent, target=None)  # the other bin
             if self._let_go(world):
                 action[GRIPPER], flawed = 1.0, True
         if believed and action[GRIPPER] == 1.0 and self._spoilt():
@@ -111,27 +118,44 @@ class Demonstrator:
 
     def _spoilt(self) -> bool:
         """This release is a mistake, so it is either mended or the end."""
-        return bool(self.intent.believes or self.intent.thing or self.intent.place_offset != (0.0, 0.0)) or (
-            self.release_at > 0 and self.carry is not None
-        )
+        intent = self.intent
+        wrong = intent.believes or intent.thing or intent.target or intent.place_offset != (0.0, 0.0)
+        return bool(wrong) or (self.release_at > 0 and self.carry is not None)
 
     def _aim(self, world: World) -> None:
         """Turn what was drawn into places of this layout."""
-        if "wrong_object" in self.flaws:
-            self.intent = replace(self.intent, thing=world.task.distractor)
+        task, goal = world.task, world.task.goal(world)
+        if isinstance(task, Sorting):
+            first = self.rng.random() < 0.5
+            goal = task.goals[0 if first else 1]
+        if "wrong_object" in self.flaws and task.distractor:
+            self.intent = replace(self.intent, thing=task.distractor)
+        elif "wrong_object" in self.flaws and isinstance(task, Sorting):
+            other = next(g.target for g in task.goals if g is not goal)
+            self.intent = replace(self.intent, target=other)
         elif self.miss:
-            yaw = world.yaw(world.task.object)  # across the long side: along it would still grasp
+            yaw = world.yaw(goal.object)  # across the long side: along it would still grasp
+            if isinstance(task, Pouring):
+                x, y, _ = world.position(goal.object)
+                yaw = float(np.arctan2(y, x))
             offset = (-self.miss * np.sin(yaw), self.miss * np.cos(yaw))
             self.intent = replace(self.intent, offset=offset, believes=not self.mends)
+        if isinstance(task, Sorting) and not first:
+            self.intent, self.later = Intent(), self.intent
+
+    def _near(self, world: World, target: str) -> bool:
+        """The hand is over a target."""
+        return bool(np.linalg.norm(world.tool_pose()[0][:2] - world.position(target)[:2]) < 0.08)
 
     def _carried(self, world: World, name: str) -> bool:
         return bool(world.position(name)[2] > 0.05)
 
     def _let_go(self, world: World) -> bool:
         """The moment of an early release has come."""
-        away = world.position(world.task.target)[:2] - world.position(world.task.object)[:2]
+        goal = world.task.goal(world)
+        away = world.position(goal.target)[:2] - world.position(goal.object)[:2]
         distance = float(np.linalg.norm(away))
-        if world.tool_pose()[0][2] < 0.05 or self.release_at < 0:
+        if world.tool_pose()[0][2] < 0.05 or self.release_at < 0 or self.later is not None:
             return False
         self.carry = self.carry or distance
         return distance < self.carry * (1.0 - self.release_at) + 0.01

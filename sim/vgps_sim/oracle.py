@@ -110,7 +110,8 @@ def value(world: World, servo: ToolServo, actions: Array, max_steps: int, expert
 
 def to_go(world: World) -> float:
     """Way from the tool to the object and from the object to its target [m]."""
-    tool, thing, target = world.tool_pose()[0], world.position(world.task.object), world.position(world.task.target)
+    goal = world.task.goal(world)
+    tool, thing, target = world.tool_pose()[0], world.position(goal.object), world.position(goal.target)
     return float(np.linalg.norm(tool - thing) + np.linalg.norm(thing - target))
 
 

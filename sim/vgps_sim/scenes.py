@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from vgps_models.errors import SpecError
 from vgps_models.spaces import Array
 from vgps_models.training.scenes import write_scenes
 from vgps_models.training.truth import STATE_NAMES
 from vgps_sim.arms import tool_down
 from vgps_sim.domain import get_domain
 from vgps_sim.objects import get_thing
-from vgps_sim.tasks import REGION_HIGH, REGION_LOW, TASKS, Place
+from vgps_sim.tasks import REGION_HIGH, REGION_LOW, TASKS, PickPlace, Place, Task
 from vgps_sim.workers import one_thread
 from vgps_sim.world import World
 
@@ -76,7 +77,7 @@ def _write_shard(job: tuple[ScenesConfig, int, int]) -> int:
 
 def random_scene(world: World, rng: np.random.Generator) -> dict[str, Any]:
     """Arrange `world` at random; its pictures and labels."""
-    task = world.task
+    task = _standard(world)
     thing, target = get_thing(task.object), get_thing(task.target)
     places, heights = task.layout(rng), dict[str, float]()
     kind = rng.choice(list(KINDS), p=list(KINDS.values()))
@@ -113,10 +114,20 @@ def random_scene(world: World, rng: np.random.Generator) -> dict[str, Any]:
     return _labels(world) | world.images() | {"held": kind == "held"}
 
 
+def label_names(task: Task) -> tuple[str, ...]:
+    """What `labels` says of a task's worlds: `STATE_NAMES`, or of the tasks that people are watched at the place of
+    each landmark and whether something is held."""
+    if isinstance(task, PickPlace):
+        return STATE_NAMES
+    return (*(f"{landmark}_{axis}" for landmark in task.landmarks for axis in "xyz"), "held")
+
+
 def labels(world: World) -> Array:
-    """Privileged state of this moment, `STATE_NAMES`. Shape (11,)."""
+    """Privileged state of this moment, `label_names` (E,): base frame [m], [rad], held 0 or 1."""
     task = world.task
-    held = float(world.finger_contacts(task.object) == 2)
+    held = float(world.finger_contacts(task.goal(world).object) == 2)
+    if not isinstance(task, PickPlace):
+        return np.array([*np.concatenate(list(task.located(world).values())), held])
     things = [world.position(name) for name in task.things]
     named = dict(zip(("object", "target", "distractor"), things, strict=True))
     found = {f"{who}_{axis}": at[i] for who, at in named.items() for i, axis in enumerate("xyz")}
@@ -125,7 +136,7 @@ def labels(world: World) -> Array:
 
 
 def _labels(world: World) -> dict[str, Any]:
-    task = world.task
+    task = _standard(world)
     where = [world.position(task.object), world.position(task.target)]
     seen = [[world.project(view, point) for point in where] for view in VIEWS]
     return {
@@ -136,6 +147,12 @@ def _labels(world: World) -> dict[str, Any]:
         "pixels": np.array([[(u, v) for u, v, _ in row] for row in seen], np.float32) * world.image_size,
         "visible": np.array([[inside for _, _, inside in row] for row in seen]),
     }
+
+
+def _standard(world: World) -> PickPlace:
+    if not isinstance(world.task, PickPlace):
+        raise SpecError(f"scenes are made of the standard tasks ({', '.join(TASKS)}), not of {world.task.id}")
+    return world.task
 
 
 def _anywhere(rng: np.random.Generator) -> list[float]:

@@ -20,8 +20,8 @@ class Tabletop:
         self._bodies = {name: model.body(name).id for name in names}
 
     def put(self, name: str, place: Place, z: float) -> None:
-        """Put a thing somewhere, upright, its frame at height `z` [m]. Its velocity stays."""
-        pose = [place.x, place.y, z, np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2)]
+        """Put a thing somewhere, upright, its frame at height `z` [m] plus the place's lift. Its velocity stays."""
+        pose = [place.x, place.y, z + place.lift, np.cos(place.yaw / 2), 0.0, 0.0, np.sin(place.yaw / 2)]
         if get_thing(name).movable:
             self.data.joint(f"{name}_free").qpos[:] = pose
         else:
@@ -36,9 +36,13 @@ class Tabletop:
     def position(self, thing: str) -> Array:
         return self.data.xpos[self._bodies[thing]].copy()
 
+    def axes(self, thing: str) -> Array:
+        """The thing's axes in the base frame, columns of a rotation (3, 3)."""
+        return self.data.xmat[self._bodies[thing]].reshape(3, 3).copy()
+
     def yaw(self, thing: str) -> float:
         """Direction of the thing's x axis in the table's plane [rad]."""
-        x_axis = self.data.xmat[self._bodies[thing]].reshape(3, 3)[:, 0]
+        x_axis = self.axes(thing)[:, 0]
         return float(np.arctan2(x_axis[1], x_axis[0]))
 
     def speed(self, thing: str) -> float:

@@ -16,7 +16,7 @@ from vgps_sim.kinematics import JointCommand, ToolServo
 from vgps_sim.renderers import Renderers
 from vgps_sim.scene import CAMERA_NAMES, project, scene_spec
 from vgps_sim.tabletop import Tabletop
-from vgps_sim.tasks import EVENTS, TASKS, Place, get_task
+from vgps_sim.tasks import EVENTS, Place, Task, get_task, number_of
 
 MAX_STEPS = 60  # control steps after which an episode counts as failed
 
@@ -44,7 +44,8 @@ class World(Tabletop):
     ) -> None:
         if unknown := set(cameras) - set(CAMERA_NAMES):
             raise UnknownNameError("camera", sorted(unknown)[0], CAMERA_NAMES)
-        self.task, self.image_size, self.cameras = get_task(task_id), image_size, tuple(cameras)
+        self.task: Task = get_task(task_id)
+        self.image_size, self.cameras = image_size, tuple(cameras)
         self.spec = spec or ActionSpec()
         self.arm = get_arm(self.spec.arm)
         scene = scene_spec(self.arm, self.task.things)
@@ -68,7 +69,7 @@ class World(Tabletop):
 
     def reset(self, seed: int) -> None:
         """Lay out the things and bring the arm home, all drawn from `seed`."""
-        rng = np.random.default_rng([list(TASKS).index(self.task.id), abs(int(seed))])
+        rng = np.random.default_rng([number_of(self.task.id), abs(int(seed))])
         places = self.task.layout(rng)
         offset, yaw, opening = rng.uniform(-0.02, 0.02, 3), rng.uniform(-0.15, 0.15), 1.0
         target = np.asarray(self.arm.home_position) + offset - [0.0, 0.0, 0.02]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_node.goals import Goal, GoalError, make
-from vgps_sim.tasks import TASKS
+from vgps_sim.tasks import ALL_TASKS
 
 
 def asked(instruction: str = "", task: str = "", **other: Any) -> Goal:
@@ -19,7 +19,7 @@ def asked(instruction: str = "", task: str = "", **other: Any) -> Goal:
     return make(instruction, task, **settings)
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.id)
+@pytest.mark.parametrize("task", ALL_TASKS.values(), ids=lambda task: task.id)
 def test_every_sentence_of_a_task_finds_it_however_it_is_typed(task: Any) -> None:
     for sentence in (task.instruction, *task.paraphrases, *task.unseen):
         for typed in (sentence, f"  {sentence.upper()}. ", sentence.replace(" ", "  ")):
@@ -27,7 +27,7 @@ def test_every_sentence_of_a_task_finds_it_however_it_is_typed(task: Any) -> Non
 
 
 def test_a_task_goes_with_its_own_sentence_or_with_any_other() -> None:
-    assert asked(task="put_carrot_on_plate").instruction == TASKS["put_carrot_on_plate"].instruction
+    assert asked(task="put_carrot_on_plate").instruction == ALL_TASKS["put_carrot_on_plate"].instruction
     free = asked("feed the rabbit", task="put_carrot_on_plate", seed=7, time_limit=3.0)
     assert free == Goal("feed the rabbit", "put_carrot_on_plate", 7, 3.0)
 

@@ -10,7 +10,7 @@ import pytest
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_node.simulation import NANO, NoEpisodeError, Simulation
 from vgps_sim.kinematics import JointCommand, ToolServo
-from vgps_sim.tasks import TASKS
+from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import World
 
 TASK = "put_carrot_on_plate"
@@ -43,7 +43,7 @@ def play(sim: Simulation, seed: int) -> list[np.ndarray]:
     return states
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 def test_lockstep_is_what_a_world_does_alone(sim: Simulation, task: str) -> None:
     sim.reset(task, 3)
     world = World(task)
@@ -68,7 +68,7 @@ def test_stamps_never_go_back_and_never_repeat(sim: Simulation) -> None:
 
 def test_keys_and_ends(sim: Simulation) -> None:
     state = sim.reset(TASK, 11)
-    assert (state.moment.key, state.done, state.instruction) == ((11, 0), False, TASKS[TASK].instruction)
+    assert (state.moment.key, state.done, state.instruction) == ((11, 0), False, ALL_TASKS[TASK].instruction)
     states = [sim.step() for _ in range(5)]
     assert [s.moment.key for s in states] == [(11, i) for i in range(1, 6)]
     assert [s.done for s in states] == [False] * 4 + [True] and not sim.running
@@ -127,5 +127,5 @@ def test_an_episode_may_be_told_in_other_words_and_end_sooner(sim: Simulation) -
     assert state.instruction == "feed the rabbit" and state.task == TASK
     assert not sim.step().done and sim.step().done
     state = sim.reset(TASK, 1)  # the next one is as ever
-    assert state.instruction == TASKS[TASK].instruction
+    assert state.instruction == ALL_TASKS[TASK].instruction
     assert not sim.step().done and not sim.step().done

@@ -6,10 +6,10 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import vgps_sim.env
-from vgps_sim.tasks import TASKS
+from vgps_sim.tasks import ALL_TASKS
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 def test_passes_gymnasiums_checker(task):
     env = gym.make(vgps_sim.env.env_id(task), render_mode="rgb_array")
     check_env(env.unwrapped, skip_render_check=False)

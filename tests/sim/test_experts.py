@@ -8,18 +8,18 @@ from vgps_sim.env import execute, start
 from vgps_sim.experts import Expert
 from vgps_sim.flaws import FLAWS, Demonstrator
 from vgps_sim.kinematics import ToolServo
-from vgps_sim.tasks import EVENTS, TASKS
-from vgps_sim.world import MAX_STEPS, World
+from vgps_sim.tasks import ALL_TASKS, EVENTS, TASKS
+from vgps_sim.world import World
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 def test_expert_succeeds_through_all_events(task):
     """A fast sample; `make evidence` runs the hundred seeds."""
     assert _expert_rate(task, range(700_000, 700_010)) >= 0.9
 
 
 @pytest.mark.evidence
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 def test_expert_succeeds_on_95_of_100_unseen_seeds(task):
     assert _expert_rate(task, range(1_000_000, 1_000_100)) >= 0.95
 
@@ -28,7 +28,7 @@ def _expert_rate(task: str, seeds: range) -> float:
     world, servo, expert, wins = World(task), ToolServo(), Expert(), 0
     for seed in seeds:
         start(world, servo, seed)
-        while world.step < MAX_STEPS and not world.success:
+        while world.step < world.task.max_steps and not world.success:
             execute(world, servo, expert.act(world))
         wins += world.success
         assert not world.success or set(world.events) == set(EVENTS)
@@ -42,7 +42,7 @@ def test_mixed_quality_is_mixed():
         for seed in range(12):
             start(world, servo, seed)
             person, flaws = Demonstrator(np.random.default_rng(seed), "mixed"), 0
-            while world.step < MAX_STEPS and not world.success and not person.finished():
+            while world.step < world.task.max_steps and not world.success and not person.finished():
                 action, flawed = person.act(world)
                 flaws += flawed
                 execute(world, servo, action)

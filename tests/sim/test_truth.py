@@ -32,7 +32,7 @@ def test_labels_are_named(task):
     found: dict[str, float] = dict(zip(STATE_NAMES, labels(world), strict=True))
     for who, name in zip(("object", "target", "distractor"), world.task.things, strict=True):
         assert np.allclose([found[f"{who}_{axis}"] for axis in "xyz"], world.position(name))
-    assert found["object_yaw"] == world.yaw(world.task.object) and found["held"] == 0
+    assert found["object_yaw"] == world.yaw(world.task.goal(world).object) and found["held"] == 0
     world.close()
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from vgps_models.errors import UnknownNameError, VgpsError
-from vgps_sim.tasks import TASKS
+from vgps_sim.tasks import ALL_TASKS
 
 
 class GoalError(VgpsError):
@@ -39,15 +39,15 @@ def simulated(goal: Goal) -> Goal:
     the nodes hear it as it is.
     """
     if goal.task:
-        if goal.task not in TASKS:
-            raise UnknownNameError("task", goal.task, TASKS)
+        if goal.task not in ALL_TASKS:
+            raise UnknownNameError("task", goal.task, ALL_TASKS)
         return goal
     wanted = _plain(goal.instruction)
-    for task in TASKS.values():
+    for task in ALL_TASKS.values():
         for sentence in (task.instruction, *task.paraphrases, *task.unseen):
             if _plain(sentence) == wanted:
                 return Goal(sentence, task.id, goal.seed, goal.time_limit, goal.success_progress)
-    known = "; ".join(f"'{task.instruction}' ({task.id})" for task in TASKS.values())
+    known = "; ".join(f"'{task.instruction}' ({task.id})" for task in ALL_TASKS.values())
     raise GoalError(
         f"no simulated task is told as '{goal.instruction}'. Say one of: {known}; or name a task beside your own words"
     )
@@ -57,7 +57,7 @@ def make(
     instruction: str, task: str, seed: int, time_limit: float, success_progress: float, *, simulator: bool, limit: float
 ) -> Goal:
     """Of what was asked. limit: time limit where none was asked for [s]. Raises GoalError, UnknownNameError."""
-    told = instruction.strip() or (TASKS[task].instruction if task in TASKS else task)
+    told = instruction.strip() or (ALL_TASKS[task].instruction if task in ALL_TASKS else task)
     goal = Goal(told, task, seed, limit if time_limit == 0 else time_limit, success_progress)
     return simulated(goal) if simulator else goal
 

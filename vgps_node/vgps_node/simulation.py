@@ -17,7 +17,7 @@ from vgps_models.spaces import Image
 from vgps_node.bringup import CLOCKS
 from vgps_node.moments import ArmState, Moment, TaskState
 from vgps_sim.kinematics import JointCommand
-from vgps_sim.tasks import TASKS
+from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import MAX_STEPS, World
 
 NANO = 1_000_000_000
@@ -97,8 +97,8 @@ class Simulation:
         instruction: what is told to do; empty for the task's own sentence. max_steps: control steps after which it is
         over; 0 for those of every episode.
         """
-        if task not in TASKS:
-            raise UnknownNameError("task", task, TASKS)
+        if task not in ALL_TASKS:
+            raise UnknownNameError("task", task, ALL_TASKS)
         if task not in self._worlds:
             self._worlds[task] = self._make_world(task)
         world = self._worlds[task]

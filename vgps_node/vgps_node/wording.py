@@ -52,11 +52,11 @@ def in_words(condition: Condition, wording: str) -> Condition:
 
 def reword(instruction: str, wording: str, seed: int) -> str:
     """What the task of a canonical `instruction` is called in the episode of `seed`."""
-    from vgps_sim.tasks import TASKS  # loads the simulator
+    from vgps_sim.tasks import ALL_TASKS  # loads the simulator
 
-    task = next((t for t in TASKS.values() if t.instruction == instruction), None)
+    task = next((t for t in ALL_TASKS.values() if t.instruction == instruction), None)
     if task is None:
-        raise UnknownNameError("instruction", instruction, [t.instruction for t in TASKS.values()])
+        raise UnknownNameError("instruction", instruction, [t.instruction for t in ALL_TASKS.values()])
     sentences = {"canonical": (instruction,), "seen": task.paraphrases, "unseen": task.unseen}[wording]
     random = np.random.Generator(np.random.PCG64([abs(int(seed)), STREAM]))
     return sentences[int(random.integers(len(sentences)))]

@@ -23,16 +23,23 @@ class Tip:
     """Where a manipulator is: the point between its fingertips.
 
     position: (3,) [m] in the base frame. yaw: direction [rad] of the x axis of the tip's frame, along which a long
-    thing lies; fingers close along its y axis, z is up. gap: clear width between the fingertips [m].
+    thing lies; fingers close along its y axis, z is up. gap: clear width between the fingertips [m]. tilt: turn of
+    that frame about its own x axis [rad], as in pouring; only a person tilts.
     """
 
     position: Array
     yaw: float
     gap: float
+    tilt: float = 0.0
+
+    @property
+    def axes(self) -> Array:
+        """Columns: the frame's axes in the base frame (3, 3)."""
+        return turned(self.yaw) @ about_x(self.tilt) if self.tilt else turned(self.yaw)
 
     def world(self, local: Point) -> Array:
         """A point (3,) of the tip's frame in the base frame [m]."""
-        return self.position + turned(self.yaw) @ np.asarray(local, dtype=np.float64)
+        return self.position + self.axes @ np.asarray(local, dtype=np.float64)
 
 
 class Embodiment(Protocol):
@@ -68,6 +75,12 @@ def turned(yaw: float) -> Array:
     """Rotation about the vertical, shape (3, 3)."""
     c, s = np.cos(yaw), np.sin(yaw)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def about_x(angle: float) -> Array:
+    """Rotation about the x axis, shape (3, 3)."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
 def beside(side: float, eye: Array) -> bool:

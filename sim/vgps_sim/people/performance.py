@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vgps_models.errors import SpecError
 from vgps_models.spaces import Image
 from vgps_sim.objects import get_thing
-from vgps_sim.people.acting import Actor, home_of, nearest_yaw
+from vgps_sim.people.acting import Actor, actor_of, home_of, nearest_yaw
 from vgps_sim.people.embodiments import EMBODIMENTS, get_embodiment
 from vgps_sim.people.manner import draw_manner
 from vgps_sim.people.parts import Embodiment, Tip
+from vgps_sim.people.person import Person
 from vgps_sim.people.setting import ROOM, make_setting
 from vgps_sim.people.stage import Stage
 from vgps_sim.people.views import IN_FRONT, View, free_view, front_view
-from vgps_sim.tasks import TASKS, Place, Task, get_task
+from vgps_sim.tasks import PickPlace, Place, Pouring, Sorting, Task, get_task, number_of
 
-SHORTEST, LONGEST = 20, 60  # frames
+SHORTEST = 20  # frames; the longest are as long as the task may take
+ACROSS = 0.5  # largest cosine between where the bowl is, seen from the bottle, and where the person is
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +64,20 @@ def perform(
     front: share whose first view is the robot's front camera. watch: also called at every frame.
     """
     task, make = get_task(task_id), get_embodiment(embodiment)
-    key = [list(EMBODIMENTS).index(embodiment), list(TASKS).index(task_id), abs(int(seed)), attempt]
+    key = [list(EMBODIMENTS).index(embodiment), number_of(task_id), abs(int(seed)), attempt]
     play, scenery, cameras = (np.random.default_rng(s) for s in np.random.SeedSequence(key).spawn(3))
     words = str(play.choice([task.instruction, *task.paraphrases]))
     manner = draw_manner(play, failures)
     from_front = bool(play.random() < front)
-    thing = task.distractor if manner.fault == "wrong_object" else task.object
-    places = _layout(task, thing, play)
+    grasped, fitted = _concerned(task, manner.fault)
+    places = _layout(task, grasped, play)
     body = make(scenery)
-    body.side = _side(body, task, thing, places, from_front, play)
+    if isinstance(task, Pouring):
+        if not isinstance(body, Person):
+            raise SpecError(f"a {embodiment} cannot pour; a person can")
+        body.lean_over(scenery)
+    aside = (task.bottle, task.bowl) if isinstance(task, Pouring) else None
+    body.side = _side(body, (*grasped, *fitted), aside, places, from_front, play)
     filmed = list(_views(views, body, places, from_front, cameras))
     setting = make_setting(task, body, filmed, places, scenery)
     home = home_of(body.side, play)
@@ -85,8 +93,8 @@ def perform(
 
     try:
         take()
-        for _ in _moments(stage, Actor(stage, manner, play, home)):
-            if take() == LONGEST:
+        for _ in _moments(stage, actor_of(task)(stage, manner, play, home)):
+            if take() == task.max_steps:
                 break
         success = task.success(stage)
     finally:
@@ -111,20 +119,28 @@ def _moments(stage: Stage, actor: Actor) -> Iterator[None]:
 def _views(
     count: int, embodiment: Embodiment, places: dict[str, Place], from_front: bool, rng: np.random.Generator
 ) -> Iterator[View]:
-    points = np.array([[place.x, place.y, 0.02] for place in places.values()])
+    points = np.array([[p.x, p.y, 0.17 if name == "bottle" else 0.02] for name, p in places.items()])
     for number, own in enumerate(rng.spawn(count)):
         front = from_front and number == 0
         yield front_view(own) if front else free_view(f"free_{number}", embodiment, points, own)
 
 
-def _layout(task: Task, thing: str, rng: np.random.Generator) -> dict[str, Place]:
-    """Places that leave room for fingers around the thing that will be grasped."""
+def _concerned(task: Task, fault: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What will be grasped, and what it has to fit into the right way round."""
+    if isinstance(task, PickPlace):
+        fitted = (task.target,) if task.target in ("basket", "yellow_block") else ()
+        return (task.distractor if fault == "wrong_object" else task.object,), fitted
+    if isinstance(task, Sorting):
+        return tuple(goal.object for goal in task.goals), tuple(goal.target for goal in task.goals)
+    return ("bottle",), ()
+
+
+def _layout(task: Task, grasped: Sequence[str], rng: np.random.Generator) -> dict[str, Place]:
+    """Places that leave room for fingers around what will be grasped."""
     best, most = {}, -np.inf
     for _ in range(30):
         places = task.layout(rng)
-        here = places[thing]
-        others = [(get_thing(n).radius, p) for n, p in places.items() if n != thing]
-        room = min(np.hypot(p.x - here.x, p.y - here.y) - radius for radius, p in others) - get_thing(thing).radius
+        room = min(_room(places, thing) for thing in grasped)
         if room > most:
             best, most = places, room
         if room > ROOM:
@@ -132,12 +148,19 @@ def _layout(task: Task, thing: str, rng: np.random.Generator) -> dict[str, Place
     return best
 
 
+def _room(places: dict[str, Place], thing: str) -> float:
+    """Between a thing and the nearest other [m]."""
+    here = places[thing]
+    others = [(get_thing(n).radius, p) for n, p in places.items() if n != thing and not p.lift]
+    return min(np.hypot(p.x - here.x, p.y - here.y) - radius for radius, p in others) - get_thing(thing).radius
+
+
 def _side(
-    embodiment: Embodiment, task: Task, thing: str, places: dict[str, Place], from_front: bool,
-    rng: np.random.Generator,
+    embodiment: Embodiment, asked: Sequence[str], aside: tuple[str, str] | None, places: dict[str, Place],
+    from_front: bool, rng: np.random.Generator,
 ) -> float:  # fmt: skip
-    """Azimuth [rad] to reach from, at which neither grasping nor placing the thing twists the wrist too far."""
-    asked = [thing, *([task.target] if task.target in ("basket", "yellow_block") else [])]
+    """Azimuth [rad] to reach from, at which neither grasping nor placing the `asked` twists the wrist too far, and from
+    which one of `aside` is seen left or right of the other."""
     best, least = np.pi, np.inf
     for _ in range(100):
         side = embodiment.side = float(rng.uniform(-np.pi, np.pi))
@@ -145,7 +168,11 @@ def _side(
             continue
         ease = embodiment.natural_yaw
         twists = [abs(nearest_yaw(places[n].yaw, get_thing(n).symmetry, ease) - ease) for n in asked]
-        if (excess := max(0.0, max(twists) - embodiment.turn)) < least:
+        excess = max(0.0, max(twists) - embodiment.turn)
+        if aside is not None:
+            there, here = places[aside[1]], places[aside[0]]
+            excess = max(excess, abs(np.cos(np.arctan2(there.y - here.y, there.x - here.x) - side)) - ACROSS)
+        if excess < least:
             best, least = side, excess
         if excess == 0.0:
             break

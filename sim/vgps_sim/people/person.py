@@ -12,7 +12,7 @@ from vgps_models.spaces import Array
 from vgps_sim.human.grip import Pinch, pinch
 from vgps_sim.human.rig import JOINTS, Poses, landmarks, load_rig
 from vgps_sim.people.hand import FOREARM, SKINS, UPPER_ARM
-from vgps_sim.people.parts import TABLE, Pose, Tip, beside, knee, part, pointing, rod, turned
+from vgps_sim.people.parts import TABLE, Pose, Tip, beside, knee, part, pointing, rod
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,18 +25,22 @@ class Seen:
 
 
 class Person:
-    """A hand of some size and skin that pinches from above, with the arm that it hangs on."""
+    """A hand of some size and skin that pinches from above, with the arm that it hangs on. `lean_over` for pouring."""
 
     name, clearance, turn = "person", 0.012, 0.7
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.side = 0.0
         self.size = float(rng.uniform(0.92, 1.1))
-        self._lean = float(rng.uniform(0.25, 0.6))  # [rad] of the fingers' direction from straight down
+        self.lean = float(rng.uniform(0.25, 0.6))  # [rad] of the fingers' direction from straight down
         skin = np.array(SKINS[rng.integers(len(SKINS))])
         self._skin = np.clip(skin * rng.uniform(0.94, 1.06, 3), 0, 1)
         self._sleeve = rng.uniform(0.05, 0.95, 3)
         self._bare = float(rng.uniform(0.03, 0.2))  # [m] of the forearm that the sleeve leaves free
+
+    def lean_over(self, rng: np.random.Generator) -> None:
+        """The fingers nearly level, to take a bottle from the side."""
+        self.lean = float(rng.uniform(1.3, 1.5))
 
     @property
     def natural_yaw(self) -> float:
@@ -75,7 +79,7 @@ class Person:
             yield f"person_{joint}", (frame[:3, 3], frame[:3, :3])
         wrist = joints["wrist"][:3, 3]
         elbow, shoulder = self._arm(wrist)
-        across = turned(tip.yaw)[:, 0]
+        across = tip.axes[:, 0]
         yield "person_forearm", pointing(wrist, elbow, across)
         yield "person_upper_arm", pointing(elbow, shoulder, across)
 
@@ -86,7 +90,7 @@ class Person:
 
     def _wrist(self, grip: Pinch) -> Array:
         """Frame of the wrist (4, 4) in the tip's, whose y axis leads from the thumb to the index finger."""
-        x = np.array([np.sin(self._lean), 0.0, -np.cos(self._lean)])
+        x = np.array([np.sin(self.lean), 0.0, -np.cos(self.lean)])
         held = np.stack([x, [0.0, 1.0, 0.0], np.cross(x, [0.0, 1.0, 0.0])], axis=1)
         made = np.eye(4)
         made[:3, :3] = held @ grip.axes.T
@@ -95,7 +99,7 @@ class Person:
 
     def _joints(self, tip: Tip) -> Poses:
         base = np.eye(4)
-        base[:3, :3], base[:3, 3] = turned(tip.yaw), tip.position
+        base[:3, :3], base[:3, 3] = tip.axes, tip.position
         grip = pinch(tip.gap, self.size)
         return load_rig().pose(base @ self._wrist(grip), grip.bends, self.size)
 
@@ -103,7 +107,7 @@ class Person:
         """Elbow and shoulder (3,) [m]: the person bends forward as far as is needed."""
         away = np.array([np.cos(self.side), np.sin(self.side), 0.0])
         shoulder = TABLE + 0.7 * (wrist - TABLE) * [1, 1, 0] + 0.46 * away + [0, 0, 0.42]
-        outward = 0.7 * np.cross([0.0, 0.0, 1.0], away) - [0, 0, 1.0]
+        outward = 0.7 * np.cross([0.0, 0.0, 1.0], away) - [0, 0, np.cos(self.lean)]  # a level hand needs its elbow up
         return knee(wrist, shoulder, FOREARM, UPPER_ARM, outward), shoulder
 
 

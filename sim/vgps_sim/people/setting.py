@@ -13,9 +13,10 @@ from vgps_sim.objects import BOX, CAPSULE, CYLINDER, ELLIPSOID, LOOKS_ONLY, SOLI
 from vgps_sim.people.parts import Embodiment
 from vgps_sim.people.views import View
 from vgps_sim.scene import furnish, look_at
-from vgps_sim.tasks import REGION_HIGH, REGION_LOW, Place, Task
+from vgps_sim.tasks import REGION_HIGH, REGION_LOW, Place, Pouring, Task
 
 SIZES = (0.88, 1.12)  # factors of a thing's size; the tasks' heights hold for all of them
+TOGETHER = (0.94, 1.08)  # where things have to fit
 ROOM = 0.025  # [m] more than a gripper of the robot needs between things, for wider fingers
 TEXTURE = 128  # [px]
 TABLE_LOW, TABLE_HIGH = np.array([-0.10, -0.46]), np.array([0.56, 0.46])  # [m]
@@ -42,9 +43,11 @@ def make_setting(
     furnish(spec)
     _room(spec, rng)
     scales: dict[str, float] = {}
+    # What is poured has to fit through and into the others.
+    common = float(rng.uniform(*TOGETHER)) if isinstance(task, Pouring) else None
     for name in task.things:
         get_thing(name).add(spec, name)
-        scales[name] = float(rng.uniform(*SIZES))
+        scales[name] = common or float(rng.uniform(*SIZES))
         _resize(spec.body(name), scales[name])
         _tint(spec.body(name), rng)
     clutter = _clutter(spec, task, places, rng)

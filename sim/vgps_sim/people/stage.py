@@ -10,7 +10,7 @@ import numpy as np
 
 from vgps_models.spaces import Array, Image
 from vgps_sim.objects import get_thing
-from vgps_sim.people.parts import Embodiment, Tip, follow, turned
+from vgps_sim.people.parts import Embodiment, Tip, follow
 from vgps_sim.people.setting import Setting
 from vgps_sim.renderers import Renderers
 from vgps_sim.tabletop import Tabletop
@@ -23,8 +23,8 @@ FPS = 5  # as the robot's data
 class Stroke:
     """One movement from wherever the tip is.
 
-    position: where to, (3,) [m]; yaw [rad] and gap [m] at its end. seconds: its duration. bow: how far the middle of
-    the path lies off the straight line, (3,) [m].
+    position: where to, (3,) [m]; yaw [rad], gap [m] and tilt [rad] at its end. seconds: its duration. bow: how far the
+    middle of the path lies off the straight line, (3,) [m].
     """
 
     position: Array
@@ -32,22 +32,23 @@ class Stroke:
     gap: float
     seconds: float
     bow: Array
+    tilt: float = 0.0
 
     def at(self, start: Tip, fraction: float) -> Tip:
         """The tip at a fraction of the duration: it sets off and arrives softly."""
         s = fraction**3 * (10 - 15 * fraction + 6 * fraction**2)  # minimum jerk
         position = start.position + s * (self.position - start.position) + 4 * s * (1 - s) * self.bow
-        return Tip(position, start.yaw + s * (self.yaw - start.yaw), start.gap + s * (self.gap - start.gap))
+        yaw, gap = start.yaw + s * (self.yaw - start.yaw), start.gap + s * (self.gap - start.gap)
+        return Tip(position, yaw, gap, start.tilt + s * (self.tilt - start.tilt))
 
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A thing in the tip's grasp. offset: of its frame in the tip's (3,) [m]. quat, yaw: both when it was grasped."""
+    """A thing in the tip's grasp. offset, turn: its frame in the tip's, (3,) [m] and (3, 3)."""
 
     name: str
     offset: Array
-    quat: Array
-    yaw: float
+    turn: Array
 
 
 class Stage(Tabletop):
@@ -82,14 +83,14 @@ class Stage(Tabletop):
 
     def upright(self, thing: str) -> float:
         """Cosine between the thing's z axis and the vertical."""
-        return float(self.data.xmat[self._bodies[thing]][8])
+        return float(self.axes(thing)[2, 2])
 
     # -- doing -------------------------------------------------------------
 
     def grasp(self, thing: str) -> None:
         """From now on the thing goes with the tip."""
-        offset = turned(-self.tip.yaw) @ (self.position(thing) - self.tip.position)
-        self.held = Held(thing, offset, self.data.xquat[self._bodies[thing]].copy(), self.tip.yaw)
+        axes = self.tip.axes
+        self.held = Held(thing, axes.T @ (self.position(thing) - self.tip.position), axes.T @ self.axes(thing))
 
     def release(self) -> None:
         """From now on it falls."""
@@ -126,12 +127,13 @@ class Stage(Tabletop):
 
     def _carry(self, held: Held, now: Tip, then: Tip) -> None:
         """Put the held thing where it is `now`, on its way to where it will be `then`."""
-        joint, here = self.data.joint(f"{held.name}_free"), now.world(held.offset)
-        half = (now.yaw - held.yaw) / 2
-        quat = np.empty(4)
-        mujoco.mju_mulQuat(quat, np.array([np.cos(half), 0.0, 0.0, np.sin(half)]), held.quat)
+        joint, here, later = self.data.joint(f"{held.name}_free"), now.world(held.offset), then.world(held.offset)
+        quat, turned, spin = np.empty(4), np.empty(4), np.empty(3)
+        mujoco.mju_mat2Quat(quat, (now.axes @ held.turn).ravel())
+        mujoco.mju_mat2Quat(turned, (then.axes @ held.turn).ravel())
+        mujoco.mju_subQuat(spin, turned, quat)
         joint.qpos[:3], joint.qpos[3:] = here, quat
-        joint.qvel[:3], joint.qvel[3:] = (then.world(held.offset) - here) / self.model.opt.timestep, 0.0
+        joint.qvel[:3], joint.qvel[3:] = (later - here) / self.model.opt.timestep, spin / self.model.opt.timestep
 
     def _show(self) -> None:
         """Draw the manipulator, and what it holds, where the tip is."""

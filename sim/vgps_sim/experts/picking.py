@@ -1,65 +1,46 @@
-"""A scripted expert with a view of the simulator's truth, and the ways in which it can be bad.
-
-The expert decides from the present state alone, so that it recovers from
-whatever happened before: from noise, from a missed grasp, from a dropped object.
-"""
+"""Things from here to there, from above."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from vgps_models.spaces import ActionSpec, Array
 from vgps_sim.arms import tool_down
+from vgps_sim.experts.intent import Intent
 from vgps_sim.objects import get_thing
 from vgps_sim.world import World
 
 HOVER = 0.05  # [m] fingertips above the grasp height while they move sideways
 CARRY = 0.105  # [m] fingertips above the table while they carry
+RIM = 0.006  # [m] fingertips above walls when they open between them
 
 
-@dataclass
-class Intent:
-    """What the hand is after; the defaults are right, a flaw changes them.
-
-    thing: what to grasp, None for the task's object. offset: of the grasp from the
-    object's middle [m, base frame]. place_offset: of the release from the target's
-    middle [m]. believes: take closed fingers for a held object.
-    """
-
-    thing: str | None = None
-    offset: tuple[float, float] = (0.0, 0.0)
-    place_offset: tuple[float, float] = (0.0, 0.0)
-    believes: bool = False
-
-
-class Expert:
+class Picking:
     """Hover, descend, close, lift, carry, lower, open."""
 
-    def __init__(self, spec: ActionSpec | None = None) -> None:
-        self.spec = spec or ActionSpec()
+    def __init__(self, spec: ActionSpec) -> None:
+        self.spec = spec
 
-    def act(self, world: World, intent: Intent | None = None) -> Array:
+    def act(self, world: World, intent: Intent) -> Array:
         """The next action (7,) of this world's task, clipped to the spec."""
-        intent = intent or Intent()
-        name = intent.thing or world.task.object
-        thing, target = get_thing(name), get_thing(world.task.target)
+        goal = world.task.goal(world)
+        name = intent.thing or goal.object
+        thing, target = get_thing(name), get_thing(intent.target or goal.target)
         joints = world.joints()
         tool, rotation = world.tool_pose()
         here = world.position(name)
         contacts = world.finger_contacts(name)
         closed = joints.gripper < 0.9 and world.commanded_gripper < 0.5
         held = closed and (contacts == 2 or (intent.believes and world.closed_for >= 2))
-        goal = world.position(world.task.target)[:2] + intent.place_offset
+        there = world.position(target.name)[:2] + intent.place_offset
 
         if held:
             carried = here[:2] if contacts else tool[:2]
-            away = goal - carried
+            away = there - carried
             distance = float(np.linalg.norm(away))
             grip = tool[2] - here[2] if contacts else 0.0  # fingertips above the object's frame
-            lowest = target.top + thing.rest_height + grip + 0.004
+            lowest = max(target.top + thing.rest_height + grip + 0.004, target.rim + RIM if target.rim else 0.0)
             if distance > 0.012:
                 rise = CARRY - tool[2]
                 # Up first: sideways only as fast as the height already allows.

@@ -1,54 +1,19 @@
-"""Things on the table, built from primitives: each function adds one body to a spec.
+"""The things of the four standard tasks, built from primitives: each function adds one body to a spec.
 
-Every object has a frame in the middle of its footprint; `Thing` says what a
-planner or a task must know of it. Lengths in metres, masses in kilograms.
+Every object has a frame in the middle of its footprint. Lengths in metres, masses in kilograms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import mujoco
-import numpy as np
 
-from vgps_models.errors import UnknownNameError
-
-BOX = mujoco.mjtGeom.mjGEOM_BOX
-CAPSULE = mujoco.mjtGeom.mjGEOM_CAPSULE
-CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
-ELLIPSOID = mujoco.mjtGeom.mjGEOM_ELLIPSOID
-SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
-
-SOLID = {"contype": 2, "conaffinity": 3}
-LOOKS_ONLY = {"contype": 0, "conaffinity": 0, "mass": 0.0}
-ALONG_X = (np.sqrt(0.5), 0.0, np.sqrt(0.5), 0.0)  # turns a capsule's z axis to x
-
-
-@dataclass(frozen=True)
-class Thing:
-    """An object's name and measures. Body frame: z up at rest, x along the long side."""
-
-    name: str
-    add: Callable[[mujoco.MjSpec, str], None]
-    radius: float  # [m] footprint kept free of other things when it is laid out
-    rest_height: float  # [m] of the frame when it lies on the table
-    grasp_height: float  # [m] of the fingertips above the table when they close on it
-    symmetry: int  # turns of the footprint that look the same: 2 long things, 4 cubes, 0 round
-    movable: bool = True
-    top: float = 0.0  # [m] height of the surface on which things are put
-    width: float = 0.038  # [m] across the fingers that grasp it
-
-
-def _body(spec: mujoco.MjSpec, name: str, *, movable: bool = True) -> mujoco.MjsBody:
-    body = spec.worldbody.add_body(name=name, mocap=not movable)
-    if movable:
-        body.add_freejoint(name=f"{name}_free")
-    return body
+from vgps_sim.objects.base import ALONG_X, BOX, CAPSULE, CYLINDER, ELLIPSOID, LOOKS_ONLY, SOLID, Thing, new_body
 
 
 def _spoon(spec: mujoco.MjSpec, name: str) -> None:
-    body = _body(spec, name)
+    body = new_body(spec, name)
     colour = [0.72, 0.74, 0.78, 1.0]
     grip = {"friction": [1.0, 0.02, 0.002], "condim": 6, "rgba": colour, **SOLID}
     body.add_geom(type=CAPSULE, size=[0.0065, 0.036, 0], pos=[-0.015, 0, 0], quat=ALONG_X, mass=0.02, **grip)
@@ -59,7 +24,7 @@ def _spoon(spec: mujoco.MjSpec, name: str) -> None:
 
 
 def _carrot(spec: mujoco.MjSpec, name: str) -> None:
-    body = _body(spec, name)
+    body = new_body(spec, name)
     orange, leaf = [0.95, 0.45, 0.08, 1.0], [0.2, 0.55, 0.16, 1.0]
     body.add_geom(
         type=CAPSULE, size=[0.0115, 0.026, 0], quat=ALONG_X, mass=0.04, friction=[1.0, 0.02, 0.002], condim=6,
@@ -71,7 +36,7 @@ def _carrot(spec: mujoco.MjSpec, name: str) -> None:
 
 
 def _eggplant(spec: mujoco.MjSpec, name: str) -> None:
-    body = _body(spec, name)
+    body = new_body(spec, name)
     purple, green = [0.29, 0.08, 0.36, 1.0], [0.22, 0.45, 0.18, 1.0]
     body.add_geom(
         type=CAPSULE, size=[0.0165, 0.022, 0], quat=ALONG_X, mass=0.05, friction=[1.0, 0.02, 0.002], condim=6,
@@ -84,7 +49,7 @@ def _eggplant(spec: mujoco.MjSpec, name: str) -> None:
 
 def _block(colour: tuple[float, float, float]) -> Callable[[mujoco.MjSpec, str], None]:
     def add(spec: mujoco.MjSpec, name: str) -> None:
-        _body(spec, name).add_geom(
+        new_body(spec, name).add_geom(
             type=BOX, size=[0.019, 0.019, 0.019], mass=0.05, friction=[1.0, 0.02, 0.001], condim=4,
             rgba=[*colour, 1.0], **SOLID,
         )  # fmt: skip
@@ -93,14 +58,14 @@ def _block(colour: tuple[float, float, float]) -> Callable[[mujoco.MjSpec, str],
 
 
 def _towel(spec: mujoco.MjSpec, name: str) -> None:
-    body = _body(spec, name, movable=False)
+    body = new_body(spec, name, movable=False)
     body.add_geom(type=BOX, size=[0.055, 0.055, 0.0015], rgba=[0.25, 0.45, 0.78, 1], **SOLID)
     for y in (-0.042, 0.042):
         body.add_geom(type=BOX, size=[0.0551, 0.005, 0.0016], pos=[0, y, 0], rgba=[0.92, 0.93, 0.95, 1], **LOOKS_ONLY)
 
 
 def _plate(spec: mujoco.MjSpec, name: str) -> None:
-    body = _body(spec, name)
+    body = new_body(spec, name)
     white = [0.93, 0.92, 0.88, 1]
     body.add_geom(type=CYLINDER, size=[0.058, 0.003, 0], mass=0.35, rgba=white, friction=[1.0, 0.02, 0.001], **SOLID)
     body.add_geom(type=CYLINDER, size=[0.066, 0.0015, 0], pos=[0, 0, 0.0045], rgba=[0.45, 0.62, 0.8, 1], **LOOKS_ONLY)
@@ -108,7 +73,7 @@ def _plate(spec: mujoco.MjSpec, name: str) -> None:
 
 
 def _basket(spec: mujoco.MjSpec, name: str) -> None:
-    body = _body(spec, name)
+    body = new_body(spec, name)
     straw = {"rgba": [0.83, 0.66, 0.36, 1], "friction": [0.6, 0.01, 0.001], **SOLID}
     x, y, wall, height = BASKET_HALF[0], BASKET_HALF[1], 0.003, 0.021
     body.add_geom(type=BOX, size=[x, y, 0.003], mass=0.3, **straw)
@@ -132,11 +97,3 @@ THINGS: dict[str, Thing] = {
         Thing("basket", _basket, 0.085, 0.003, 0.0, 2, top=0.006),
     )
 }
-
-
-def get_thing(name: str) -> Thing:
-    """The thing called `name`; the error lists the valid ones."""
-    try:
-        return THINGS[name]
-    except KeyError:
-        raise UnknownNameError("object", name, THINGS) from None

@@ -1,11 +1,8 @@
-"""Reach, grasp, lift, carry, place, withdraw, as movements of a tip: decided while the performance goes on.
-
-What is to be done next is asked for when the last movement is over, so whoever dropped a thing reaches for where it
-really lies.
-"""
+"""Reach, grasp, lift, carry, place, withdraw, as movements of a tip."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,39 +17,39 @@ SPEED = 0.3  # [m/s] at pace 1
 LOW, HIGH = np.array([0.0, -0.36]), np.array([0.54, 0.36])  # [m] where a dropped thing is still fetched
 # Where along a long thing it is grasped, from its middle towards its thick end [m].
 ALONG = {"spoon": (-0.028, -0.006), "carrot": (-0.013, 0.013), "eggplant": (-0.013, 0.013)}
+DEEP = ("basket", "green_bin", "red_bin")  # things are let go above their floor
 Strokes = Iterator[Stroke]
 
 
 def nearest_yaw(yaw: float, symmetry: int, wanted: float) -> float:
     """Of the yaws at which a thing that lies at `yaw` can be grasped, the one nearest to `wanted` [rad]."""
+    if symmetry == 0:
+        return wanted
     period = np.pi / 2 if symmetry == 4 else np.pi
     return float(yaw + period * np.round((wanted - yaw) / period))
 
 
-class Actor:
-    """One performance on one stage."""
+class Actor(ABC):
+    """One performance on one stage. goal: what is being done. beside: there is room beside a thing to close fingers."""
+
+    beside = True
 
     def __init__(self, stage: Stage, manner: Manner, rng: np.random.Generator, home: Array) -> None:
         self.stage, self.manner, self.rng, self.home = stage, manner, rng, home
+        self.goal = stage.task.goal(stage)
 
+    @abstractmethod
     def act(self) -> Strokes:
         """All movements, in order."""
-        manner, task = self.manner, self.stage.task
-        yield self._wait(manner.idle[0])
-        thing = task.distractor if manner.fault == "wrong_object" else task.object
-        if manner.fault == "half_way":
-            yield from self._half_way(thing)
-        elif manner.fault == "miss" and not manner.mended:
-            yield from self._miss(thing)
-            if self.rng.random() < 0.5:  # goes on as if it held something
-                yield from self._over_target()
-                yield self._to(gap=0.05, seconds=0.3)
-        else:
-            yield from self._fetch(thing)
-        yield from self._withdraw()
-        yield self._wait(manner.idle[1])
+
+    def rest(self) -> Stroke:
+        """Do nothing for a moment."""
+        return self._wait(0.2)
+
+    # -- parts of a performance --------------------------------------------
 
     def _fetch(self, thing: str) -> Strokes:
+        """From where it lies to the goal's target, with what goes wrong on the way."""
         fault = self.manner.fault
         if fault == "miss":
             yield from self._miss(thing)
@@ -62,22 +59,24 @@ class Actor:
             yield from self._set_down(thing)
             yield from self._pick(thing)
         if fault == "drop":
-            yield from self._partly(thing, 0.8)
-            self.stage.release()
-            yield self._to(gap=self.stage.tip.gap + 0.03, seconds=0.25)
-            yield self._wait(self.rng.uniform(0.3, 0.7))
-            at = self.stage.position(thing)
-            lies_well = abs(self.stage.upright(thing)) > 0.95 and abs(at[2] - self.stage.rest_height(thing)) < 0.006
-            if not (self.manner.mended and lies_well and (at[:2] > LOW).all() and (at[:2] < HIGH).all()):
+            yield from self._drop(thing)
+            if not (self.manner.mended and self._can_be_fetched(thing)):
                 return
             yield from self._pick(thing)
         yield from self._place(thing)
 
-    def rest(self) -> Stroke:
-        """Do nothing for a moment."""
-        return self._wait(0.2)
+    def _drop(self, thing: str) -> Strokes:
+        """On the way."""
+        yield from self._partly(thing, 0.8)
+        self.stage.release()
+        yield self._to(gap=self.stage.tip.gap + 0.03, seconds=0.25)
+        yield self._wait(self.rng.uniform(0.3, 0.7))
 
-    # -- parts of a performance --------------------------------------------
+    def _can_be_fetched(self, thing: str) -> bool:
+        """It lies as it would if somebody had laid it down, within reach."""
+        at = self.stage.position(thing)
+        lies_well = abs(self.stage.upright(thing)) > 0.95 and abs(at[2] - self.stage.rest_height(thing)) < 0.006
+        return bool(lies_well and (at[:2] > LOW).all() and (at[:2] < HIGH).all())
 
     def _pick(self, thing: str) -> Strokes:
         stage, measures = self.stage, get_thing(thing)
@@ -107,7 +106,7 @@ class Actor:
         """Close the fingers beside the thing, or too early on the way down."""
         stage, yaw = self.stage, self._grasp_yaw(thing)
         top = stage.position(thing)[2] + stage.rest_height(thing)
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.5 and self.beside:
             across = stage.width(thing) / 2 + self.rng.uniform(0.054, 0.066)
             others = [stage.position(name)[:2] for name in stage.task.things if name != thing]
             here, y_axis = stage.position(thing)[:2], turned(yaw)[:2, 1]
@@ -139,11 +138,12 @@ class Actor:
             yield self._wait(self.rng.uniform(1.0, 2.0))
 
     def _place(self, thing: str) -> Strokes:
-        stage, task = self.stage, self.stage.task
+        stage = self.stage
         yield from self._over_target(thing)
         yield from self._pause()
-        above = self.rng.uniform(0.022, 0.034) if task.target == "basket" else self.rng.uniform(0.002, 0.005)
-        bottom = stage.top(task.target) + stage.rest_height(thing) - (stage.held.offset[2] if stage.held else 0.0)
+        high = self.goal.target in DEEP
+        above = self.rng.uniform(0.022, 0.034) if high else self.rng.uniform(0.002, 0.005)
+        bottom = stage.top(self.goal.target) + stage.rest_height(thing) - (stage.held.offset[2] if stage.held else 0.0)
         x, y, _ = stage.tip.position
         yield self._to(np.array([x, y, bottom + above]), minimum=0.4)
         yield from self._let_go()
@@ -185,16 +185,16 @@ class Actor:
 
     def _goal(self, thing: str | None) -> tuple[Array, float]:
         """Where the tip lets go (2,) [m] and at which yaw: well within the target, and fitting it."""
-        stage, task = self.stage, self.stage.task
+        stage = self.stage
         natural, turn = stage.embodiment.natural_yaw, stage.embodiment.turn
-        target = get_thing(task.target)
-        if task.target in ("towel", "plate"):
+        target = get_thing(self.goal.target)
+        if self.goal.target in ("towel", "plate"):
             yaw = float(np.clip(stage.tip.yaw + self.rng.uniform(-0.5, 0.5), natural - turn, natural + turn))
         else:
-            wobble = 0.3 if task.target == "basket" else 0.12
-            yaw = nearest_yaw(stage.yaw(task.target), target.symmetry, natural) + self.rng.uniform(-wobble, wobble)
-        spread = {"towel": 0.014, "plate": 0.014, "basket": 0.006}.get(task.target, 0.004)
-        goal = stage.position(task.target)[:2] + self.rng.uniform(-spread, spread, 2)
+            wobble = 0.3 if self.goal.target in DEEP else 0.12
+            yaw = nearest_yaw(stage.yaw(self.goal.target), target.symmetry, natural) + self.rng.uniform(-wobble, wobble)
+        spread = {"towel": 0.014, "plate": 0.014, **dict.fromkeys(DEEP, 0.006)}.get(self.goal.target, 0.004)
+        goal = stage.position(self.goal.target)[:2] + self.rng.uniform(-spread, spread, 2)
         if stage.held is not None and thing is not None:
             goal = goal - (turned(yaw) @ stage.held.offset)[:2]
         return goal, yaw
@@ -209,7 +209,7 @@ class Actor:
 
     def _to(
         self, position: Array | None = None, *, yaw: float | None = None, gap: float | None = None,
-        seconds: float | None = None, minimum: float = 0.25, bow: bool = False,
+        tilt: float | None = None, seconds: float | None = None, minimum: float = 0.25, bow: bool = False,
     ) -> Stroke:  # fmt: skip
         """To a place, or with another gap where it is. The duration follows from the way unless it is given."""
         tip, manner = self.stage.tip, self.manner
@@ -221,11 +221,14 @@ class Actor:
             seconds = max(minimum, length / SPEED, abs(yaw - tip.yaw) / 3.0)
         sideways = np.array([-way[1], way[0], 0.0]) * self.rng.choice([-1.0, 1.0])
         curve = manner.bow * (0.5 * sideways + [0.0, 0.0, 0.5 * length]) if bow else np.zeros(3)
-        return Stroke(position, yaw, tip.gap if gap is None else gap, seconds / manner.pace, curve)
+        gap, tilt = tip.gap if gap is None else gap, tip.tilt if tilt is None else tilt
+        return Stroke(position, yaw, gap, seconds / manner.pace, curve, tilt)
 
     def _wait(self, seconds: float) -> Stroke:
         tip = self.stage.tip
-        return Stroke(tip.position + self.rng.normal(0, 0.0015, 3) * [1, 1, 0], tip.yaw, tip.gap, seconds, np.zeros(3))
+        return Stroke(
+            tip.position + self.rng.normal(0, 0.0015, 3) * [1, 1, 0], tip.yaw, tip.gap, seconds, np.zeros(3), tip.tilt
+        )
 
     def _pause(self) -> Strokes:
         if self.rng.random() < self.manner.pause:
