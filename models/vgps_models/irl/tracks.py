@@ -1,0 +1,138 @@
+"""Somebody at a task as points in space: what rewards are learned from when a person is watched and a robot is to act.
+
+A hand is the point between its fingertips and the gap between them, whoever's it is. What is said of a moment
+(`geometry`) does not change when everything is turned about the vertical or moved along the table, so that it does not
+matter from which side of the table somebody works.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from vgps_models.errors import DataError
+from vgps_models.files import write_whole
+from vgps_models.spaces import Array
+
+NEAR = 0.04  # [m] within which small differences matter most
+FAR = 0.1  # [m] unit of everything else
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """T moments of one episode, at one rate.
+
+    hand (T, 3): between the fingertips; gap (T,): of the fingers [m]; tilt (T,): of the hand about its own axis [rad].
+    points (T, N, 3): the landmarks `names`. All in one frame with z up and the table at 0 [m]. heading: direction [rad]
+    in which the hand points. success: what became of it. source: whose hand it is.
+    """
+
+    task: str
+    names: tuple[str, ...]
+    hand: Array
+    gap: Array
+    tilt: Array
+    points: Array
+    heading: float
+    success: bool
+    source: str
+
+    def __post_init__(self) -> None:
+        t, n = len(self.hand), len(self.names)
+        found = (self.hand.shape, self.gap.shape, self.tilt.shape, self.points.shape)
+        if found != ((t, 3), (t,), (t,), (t, n, 3)) or t < 2:
+            raise DataError(f"a track of {n} landmarks has shapes {found}; expected (T, 3), (T,), (T,), (T, {n}, 3)")
+        for name, value in (("hand", self.hand), ("gap", self.gap), ("tilt", self.tilt), ("points", self.points)):
+            if not np.isfinite(value).all():
+                raise DataError(f"a track's {name} is not finite everywhere; fill what was not seen first")
+
+    def __len__(self) -> int:
+        return len(self.hand)
+
+    @property
+    def seen(self) -> Array:
+        """`seen` of every moment (T, S)."""
+        return seen(self.hand, self.gap, self.tilt, self.points, self.heading)
+
+    @property
+    def moves(self) -> Array:
+        """What the hand did from each moment to the next (T - 1, 5): way in the frame of its heading, change of gap [m]
+        and of tilt [rad]."""
+        way = np.diff(self.hand, axis=0) @ turned(-self.heading).T
+        return np.concatenate([way, np.diff(self.gap)[:, None], np.diff(self.tilt)[:, None]], 1)
+
+    @property
+    def geometry(self) -> Array:
+        """`geometry` of every moment (T, D)."""
+        return geometry(self.hand, self.gap, self.points)
+
+
+def geometry(hand: Array, gap: Array, points: Array) -> Array:
+    """Of hands (..., 3), gaps (...) and landmarks (..., N, 3) [m]: how everything lies to everything else (..., D).
+
+    For each pair of points, the hand among them, how far they are from each other along the table and how much higher
+    one is, coarse and finely; every point's height; the gap.
+    """
+    every = np.concatenate([hand[..., None, :], points], -2)
+    first, second = map(list, zip(*combinations(range(every.shape[-2]), 2), strict=True))
+    way = every[..., second, :] - every[..., first, :]
+    along, above = np.hypot(way[..., 0], way[..., 1]), way[..., 2]
+    parts = [
+        along / FAR, above / FAR, np.exp(-np.square(along / NEAR)), np.tanh(above / NEAR), every[..., 2] / FAR,
+        np.tanh(every[..., 2] / NEAR), gap[..., None] / NEAR,
+    ]  # fmt: skip
+    return np.concatenate(parts, -1)
+
+
+def seen(hand: Array, gap: Array, tilt: Array, points: Array, heading: float) -> Array:
+    """What a hand's own policy reads (..., S): where the landmarks are from the hand, in the frame of its heading, how
+    high everything is, gap and tilt."""
+    way = (points - hand[..., None, :]) @ turned(-heading).T
+    parts = [
+        way.reshape(*way.shape[:-2], -1) / FAR, hand[..., 2:] / FAR, points[..., 2] / FAR, gap[..., None] / NEAR,
+        tilt[..., None],
+    ]  # fmt: skip
+    return np.concatenate(parts, -1)
+
+
+def turned(yaw: float) -> Array:
+    """Rotation about the vertical (3, 3)."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def write_tracks(path: Path, tracks: Sequence[Track]) -> Path:
+    """Tracks of one task, in one NumPy file."""
+    first = tracks[0]
+    lengths = np.array([len(track) for track in tracks])
+    held: dict[str, Array] = {"task": np.array(first.task), "names": np.array(first.names), "lengths": lengths}
+    held |= {name: np.concatenate([getattr(t, name) for t in tracks]) for name in ("hand", "gap", "tilt", "points")}
+    held |= {name: np.array([getattr(t, name) for t in tracks]) for name in ("heading", "success", "source")}
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **held)
+    write_whole(path, file.getvalue())
+    return path
+
+
+def read_tracks(path: Path) -> list[Track]:
+    """What `write_tracks` wrote; DataError of what is no such file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}
+        ends = np.cumsum(held["lengths"])[:-1]
+        parts = {name: np.split(held[name], ends) for name in ("hand", "gap", "tilt", "points")}
+        names = tuple(map(str, held["names"]))
+        return [
+            Track(
+                str(held["task"]), names, parts["hand"][i], parts["gap"][i], parts["tilt"][i], parts["points"][i],
+                float(held["heading"][i]), bool(held["success"][i]), str(held["source"][i]),
+            )
+            for i in range(len(held["lengths"]))
+        ]  # fmt: skip
+    except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+        raise DataError(f"{path} is no file of tracks, or it is damaged: {error}") from error
