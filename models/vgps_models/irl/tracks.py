@@ -20,6 +20,7 @@ from vgps_models.files import write_whole
 from vgps_models.spaces import Array
 
 NEAR = 0.04  # [m] within which small differences matter most
+CONTACT = 0.02  # [m] from a thing's middle a hand may be holding it
 FAR = 0.1  # [m] unit of everything else
 
 
@@ -136,3 +137,21 @@ def read_tracks(path: Path) -> list[Track]:
         ]  # fmt: skip
     except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
         raise DataError(f"{path} is no file of tracks, or it is damaged: {error}") from error
+
+
+def strayed(track: Track, spread: float, rng: np.random.Generator) -> tuple[Array, Array]:
+    """What would be seen from beside the path, and the move that leads back to it: (T - 1, S) and (T - 1, 5).
+
+    A policy that has only ever seen the path itself does not know what to do beside it. The hand strays by `spread`
+    [m], less near things, which it would have to go through or take with it.
+    """
+    room = np.linalg.norm(track.points - track.hand[:, None], axis=2).min(1)
+    aside = rng.normal(0, 1, track.hand.shape) * np.minimum(spread, room / 4)[:, None]
+    aside[:, 2] = np.maximum(aside[:, 2], -0.5 * track.hand[:, 2])
+    aside *= (room > CONTACT)[:, None]
+    beside = track.hand + aside
+    way = (track.hand[1:] - beside[:-1]) @ turned(-track.heading).T
+    return (
+        seen(beside, track.gap, track.tilt, track.points, track.heading)[:-1],
+        np.concatenate([way, track.moves[:, 3:]], 1),
+    )

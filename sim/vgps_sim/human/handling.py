@@ -27,7 +27,6 @@ Moves = Callable[[Array], Array]  # what is seen of a moment (S,) -> the next mo
 REACH = 0.014  # [m] from a thing's middle within which fingers close on it
 CLOSED, OPENED = 0.003, 0.006  # [m] more than its width: still holding it; letting it go
 LOWEST, WIDEST = 0.008, 0.09  # [m] of the tip above the table; of its gap
-LARGEST = np.array([0.12, 0.12, 0.12, 0.06, 1.2])  # move within one moment, [m] and [rad]
 
 
 class Unseen:
@@ -90,7 +89,6 @@ class _Hand:
     def move(self, wanted: Array) -> None:
         """Carry out a move as far as a hand can."""
         stage, tip = self.stage, self.stage.tip
-        wanted = np.clip(wanted, -LARGEST, LARGEST)
         position = tip.position + turned(stage.embodiment.natural_yaw) @ wanted[:3]
         position = np.clip(position, [-0.1, -0.45, LOWEST], [0.65, 0.45, 0.45])
         gap = float(np.clip(tip.gap + wanted[3], 0.004, WIDEST))

@@ -1,0 +1,115 @@
+"""A reward learned by watching a person in simulation, and what it is worth: `vgps reward`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.irl.imitation import ImitationConfig, imitate
+from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.tracks import Track
+from vgps_models.ranking import ranking
+from vgps_models.training.provenance import plain
+from vgps_sim.human.handling import handled
+from vgps_sim.human.tracks import acted, watched
+from vgps_sim.tasks import WATCHED
+from vgps_sim.world import World
+
+WHO = ("person", "robot")
+
+
+@dataclass(frozen=True)
+class LearnReward:
+    """Watch a person, and learn what for it is done."""
+
+    task: str  # sort_onions | pour_balls
+    out: Path  # .safetensors to write; a card of the same name beside it
+    demonstrations: int = 200  # performances that succeed
+    seed: int = 200_000  # of the first
+    threads: int = 1  # torch threads
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+
+    def __post_init__(self) -> None:
+        if self.task not in WATCHED:
+            raise UnknownNameError("task that people are watched at", self.task, WATCHED)
+        if self.demonstrations < 1:
+            raise SpecError("a reward needs at least one demonstration")
+
+
+def learn_reward(config: LearnReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None) -> Path:
+    """Write the reward. progress: what is being done, how much of it is, of how much."""
+    torch.set_num_threads(config.threads)
+    shown: list[Track] = []
+    for number in range(config.demonstrations):
+        track = watched(config.task, config.seed + number, failures=0.0)
+        if track.success:  # one that was not meant to fail and did is no demonstration
+            shown.append(track)
+        progress("watching", number + 1, config.demonstrations)
+    tried, total = 0, config.imitation.rounds * config.imitation.rehearsals
+
+    def rehearse(seed: int, policy: Callable[[np.ndarray], np.ndarray]) -> Track:
+        nonlocal tried
+        tried += 1
+        progress("trying out", tried, total)
+        return handled(config.task, seed, policy)
+
+    made = imitate(shown, rehearse, config.imitation)
+    told = {"task": config.task, "settings": plain(asdict(config)), "rounds": made.rounds}
+    made.reward.save(config.out, told)
+    return config.out
+
+
+@dataclass(frozen=True)
+class CheckReward:
+    """Does it rank success above failure, of people and of a robot that it has never seen?"""
+
+    reward: Path  # what `vgps reward learn` wrote
+    episodes: int = 160  # of either
+    seed: int = 1_000_000  # of the first
+    failures: float = 0.5  # share of the person's performances that is meant to fail
+    resamples: int = 2000  # of the bootstrap
+
+
+def check_reward(
+    config: CheckReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None
+) -> dict[str, Any]:
+    """AUC of the score of whole episodes and of the reward of their last moment, with 95 % intervals."""
+    reward = KeypointReward.load(config.reward)
+    out: dict[str, Any] = {"task": reward.task, "reward": str(config.reward), "seed": config.seed}
+    for who in WHO:
+        tracks = []
+        for track in _tracks(reward.task, who, config):
+            tracks.append(track)
+            progress(who, len(tracks), config.episodes)
+        success = np.array([track.success for track in tracks])
+        scores = {"episode": [reward.score(t) for t in tracks], "end": [float(reward.of(t)[-1]) for t in tracks]}
+        out[who] = {"episodes": len(tracks), "successes": int(success.sum())}
+        out[who] |= {name: _ranked(np.array(found), success, config) for name, found in scores.items()}
+    return out
+
+
+def _tracks(task: str, who: str, config: CheckReward) -> Iterator[Track]:
+    if who == "person":
+        for number in range(config.episodes):
+            yield watched(task, config.seed + number, failures=config.failures)
+        return
+    world = World(task, cameras=(), image_size=16)
+    for number in range(config.episodes):
+        yield acted(world, config.seed + number, "mixed")
+    world.close()
+
+
+def _ranked(scores: np.ndarray, success: np.ndarray, config: CheckReward) -> dict[str, Any]:
+    random, drawn = np.random.default_rng(0), list[float]()
+    for _ in range(config.resamples):
+        rows = random.integers(len(scores), size=len(scores))
+        if 0 < success[rows].sum() < len(rows):
+            drawn.append(ranking(scores[rows], success[rows]))
+    interval = [round(float(edge), 4) for edge in np.percentile(drawn, [2.5, 97.5])]
+    return {"auc": round(ranking(scores, success), 4), "ci95": interval}
