@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from vgps_models.data import EpisodeStore
+from vgps_models.data.relabelling import write_rewards
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.irl.imitation import ImitationConfig, imitate
 from vgps_models.irl.keypoint_reward import KeypointReward
 from vgps_models.irl.tracks import Track
 from vgps_models.ranking import ranking
 from vgps_models.training.provenance import plain
+from vgps_sim.arms import get_arm
 from vgps_sim.human.handling import handled
-from vgps_sim.human.tracks import acted, watched
-from vgps_sim.tasks import WATCHED
+from vgps_sim.human.tracks import acted, recorded, watched
+from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import World
 
 WHO = ("person", "robot")
@@ -28,7 +31,7 @@ WHO = ("person", "robot")
 class LearnReward:
     """Watch a person, and learn what for it is done."""
 
-    task: str  # sort_onions | pour_balls
+    task: str  # sort_onions, pour_balls or one of the standard tasks
     out: Path  # .safetensors to write; a card of the same name beside it
     demonstrations: int = 200  # performances that succeed
     seed: int = 200_000  # of the first
@@ -36,8 +39,8 @@ class LearnReward:
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
 
     def __post_init__(self) -> None:
-        if self.task not in WATCHED:
-            raise UnknownNameError("task that people are watched at", self.task, WATCHED)
+        if self.task not in ALL_TASKS:
+            raise UnknownNameError("task", self.task, ALL_TASKS)
         if self.demonstrations < 1:
             raise SpecError("a reward needs at least one demonstration")
 
@@ -92,6 +95,39 @@ def check_reward(
         out[who] = {"episodes": len(tracks), "successes": int(success.sum())}
         out[who] |= {name: _ranked(np.array(found), success, config) for name, found in scores.items()}
     return out
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """Reward every frame of recorded episodes, without their outcomes."""
+
+    data: Path  # data set of `vgps collect`
+    rewards: tuple[Path, ...]  # of `vgps reward learn`, one for every task in the data
+    out: Path | None = None  # parquet file to write; none: beside the data set
+
+
+def relabel(config: Relabel, progress: Callable[[str, int, int], None] = lambda what, done, of: None) -> dict[str, Any]:
+    """Write the file; tells how well the mean reward of an episode ranks its outcome (AUC), by task."""
+    known = {reward.task: reward for reward in map(KeypointReward.load, config.rewards)}
+    store = EpisodeStore(config.data)
+    columns, arm = store.columns(), get_arm(store.spec.arm)
+    rewards, scores = np.zeros(len(columns), np.float32), list[tuple[str, float, bool]]()
+    for episode, track in enumerate(recorded(columns, arm)):
+        if track.task not in known:
+            raise UnknownNameError("task of a reward", track.task, known)
+        start, end = columns.bounds[episode : episode + 2]
+        rewards[start:end] = known[track.task].within(track)[: end - start]
+        scores.append((track.task, known[track.task].score(track), track.success))
+        progress("episodes", episode + 1, len(store))
+    out = config.out or config.data.with_name(f"{config.data.name}.reward-irl.parquet")
+    told = {"rewards": {task: str(path) for task, path in zip(known, config.rewards, strict=True)}}
+    write_rewards(out, config.data, rewards, told)
+    found: dict[str, Any] = {"out": str(out), "frames": len(rewards), "mean": round(float(rewards.mean()), 4)}
+    for task in known:
+        of = [(score, success) for name, score, success in scores if name == task]
+        values, success = np.array([s for s, _ in of]), np.array([s for _, s in of], bool)
+        found[task] = {"episodes": len(of), "auc": round(ranking(values, success), 4)}
+    return found
 
 
 def _tracks(task: str, who: str, config: CheckReward) -> Iterator[Track]:

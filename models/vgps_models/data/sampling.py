@@ -76,8 +76,7 @@ def transitions(columns: Columns, horizon: int, gamma: float) -> Transitions:
     and takes the worst, failing for ever: -1 / (1 - gamma). A true return is never
     lower, so it may serve as the lower bound that Cal-QL asks for.
     """
-    if not 0.0 < gamma < 1.0 or horizon < 1:
-        raise ValueError(f"gamma is {gamma} and horizon {horizon}; expected 0 < gamma < 1 and horizon >= 1")
+    _require(horizon, gamma)
     index, last = np.arange(len(columns)), last_frames(columns)
     won = succeeded(columns)[columns.episode]
     remaining = last - index  # steps to the last frame; one action more to the end
@@ -91,6 +90,38 @@ def transitions(columns: Columns, horizon: int, gamma: float) -> Transitions:
         discount=np.where(ended, 0.0, power).astype(np.float32),
         following=index + steps,
         mc_return=np.where(won, -to_end, -1.0 / (1.0 - gamma)).astype(np.float32),
+    )
+
+
+def _require(horizon: int, gamma: float) -> None:
+    if not 0.0 < gamma < 1.0 or horizon < 1:
+        raise ValueError(f"gamma is {gamma} and horizon {horizon}; expected 0 < gamma < 1 and horizon >= 1")
+
+
+def rewarded(columns: Columns, horizon: int, gamma: float, rewards: Floats) -> Transitions:
+    """Transitions of whole chunks under a reward of every frame (N,), in [-1, 0], that knows of no outcome.
+
+    Whatever an episode ends in, it stays there: the last frame's reward goes on for ever. So nothing is cut off, every
+    frame is usable, and returns are exact for that way of ending.
+    """
+    _require(horizon, gamma)
+    if rewards.shape != (len(columns),) or not np.isfinite(rewards).all() or rewards.min() < -1 or rewards.max() > 0:
+        raise ValueError(f"rewards {rewards.shape} of {len(columns)} frames must be finite and within [-1, 0]")
+    index, last = np.arange(len(columns)), last_frames(columns)
+    remaining, rows = last - index, rewards.astype(np.float64)
+    ahead = np.empty(len(columns) + 1)  # returns, from behind
+    for frame in reversed(range(len(columns))):
+        ahead[frame] = rows[frame] / (1 - gamma) if remaining[frame] == 0 else rows[frame] + gamma * ahead[frame + 1]
+    returns = ahead[:-1]
+    ended = remaining < horizon
+    following = np.where(ended, last, index + horizon)
+    power = gamma ** float(horizon)
+    return Transitions(
+        usable=np.ones(len(columns), bool),
+        reward=np.where(ended, returns, returns - power * returns[following]).astype(np.float32),
+        discount=np.where(ended, 0.0, power).astype(np.float32),
+        following=following,
+        mc_return=returns.astype(np.float32),
     )
 
 

@@ -1,8 +1,9 @@
 """AIRL over points in space: from tracks of a person who succeeds to a reward that any hand can be scored by.
 
-A policy is cloned from the demonstrations and tries them out, again and again; the discriminator tells its tracks from
-the person's, and the policy then learns from its own tracks what the discriminator rewards (advantage-weighted
-regression, Peng et al. 1910.00177) beside the demonstrations. All paths have one length and stay where they end.
+A policy tries things out, at first without any idea; the discriminator tells its tracks from the person's; the policy
+then learns from the demonstrations, and from its own tracks what the discriminator rewards (advantage-weighted
+regression, Peng et al. 1910.00177). A reward is only known where somebody was, so all tracks are kept: those of early
+rounds show what the person does not do. All paths have one length and stay where they end.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Rehearse = Callable[[int, Callable[[Array], Array]], Track]  # a seed and who mo
 
 @dataclass(frozen=True)
 class ImitationConfig:
-    rounds: int = 4  # of trying out and learning
+    rounds: int = 4  # of trying out and learning; in the first the policy knows nothing yet
     rehearsals: int = 60  # episodes of each round
     updates: int = 1200  # of the discriminator in each round
     cloning: int = 1500  # steps of the policy in each round
@@ -38,7 +39,7 @@ class ImitationConfig:
     greed: float = 1.0  # how sharply the policy prefers its better moves, per standard deviation of their advantage
     horizon: int = 100  # moments of every path
     seed: int = 0
-    airl: AIRLConfig = field(default_factory=AIRLConfig)
+    airl: AIRLConfig = field(default_factory=lambda: AIRLConfig(penalty=0.2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,8 @@ def imitate(
     lines: list[dict[str, Any]] = []
     tried = 0
     for number in range(config.rounds):
-        _improve(policy, model, taught, own, config)
+        if number:  # at first it knows nothing, and shows the discriminator what else a hand could do
+            _improve(policy, model, taught, own, config)
         tracks = [
             rehearse(config.seed * 100_000 + tried + i, lambda seen: policy.act(seen, random))
             for i in range(config.rehearsals)
@@ -80,8 +82,7 @@ def imitate(
         success = float(np.mean([track.success for track in tracks]))
         lines.append({"round": number, **told, "success": success, "alarm": model.alarm.rings})
         progress(lines[-1])
-    first = demonstrations[0]
-    return Imitated(KeypointReward(first.task, first.names, scale, model), policy, lines)
+    return Imitated(KeypointReward.learned(demonstrations, scale, model), policy, lines)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +109,16 @@ class _Paths:
         names = ("states", "seen", "moves", "moving")
         return _Paths(*(torch.cat([getattr(self, n), getattr(other, n)]) for n in names))
 
-    def drawn(self, policy: HandPolicy, count: int) -> Moves:
-        """Moments at random. Where nothing moves any more nothing is decided either: density 1."""
+    @torch.no_grad()
+    def densities(self, policy: HandPolicy) -> Tensor:
+        """Log density of every move under the policy (N, T - 1), 0 where nothing moves any more."""
+        return torch.where(self.moving, policy.log_prob(self.seen[:, :-1], self.moves), 0.0)
+
+    def drawn(self, log_pi: Tensor, count: int) -> Moves:
+        """Moments at random."""
         n, t = torch.randint(len(self.states), (count,)), torch.randint(self.moves.shape[1], (count,))
-        with torch.no_grad():
-            log_pi = policy.log_prob(self.seen[n, t], self.moves[n, t])
-        log_pi = torch.where(self.moving[n, t], log_pi, 0.0)
-        return Moves(self.states[n, t], self.states[n, t + 1], log_pi, torch.zeros(count, dtype=torch.bool))
+        over = torch.zeros(count, dtype=torch.bool)
+        return Moves(self.states[n, t], self.states[n, t + 1], log_pi[n, t], over)
 
 
 def _taught(demonstrations: Sequence[Track], config: ImitationConfig) -> tuple[Tensor, Tensor]:
@@ -135,8 +139,13 @@ def _discriminate(
     config: ImitationConfig,
 ) -> dict[str, float]:
     told = dict[str, float]()
+    densities = [paths.densities(policy) for paths in (shown, own)]
+    # In units in which the person's moves have density 1 on average: what is the same everywhere is no reward.
+    usual = densities[0][shown.moving].mean()
+    log_pi = [torch.where(p.moving, d - usual, 0.0) for p, d in zip((shown, own), densities, strict=True)]
     for _ in range(config.updates):
-        loss, told = model.loss(shown.drawn(policy, config.batch), own.drawn(policy, config.batch))
+        sides = [p.drawn(d, config.batch) for p, d in zip((shown, own), log_pi, strict=True)]
+        loss, told = model.loss(*sides)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

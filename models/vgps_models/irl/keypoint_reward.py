@@ -42,10 +42,33 @@ class Scale:
 
 
 class KeypointReward:
-    """task: what it is about. names: the landmarks that it must be told, in their order."""
+    """task: what it is about. names: the landmarks that it must be told, in their order.
 
-    def __init__(self, task: str, names: tuple[str, ...], scale: Scale, model: AIRL) -> None:
-        self.task, self.names, self.scale, self.model = task, names, scale, model
+    span: reward where demonstrations usually begin and where they end.
+    """
+
+    def __init__(
+        self, task: str, names: tuple[str, ...], scale: Scale, model: AIRL, span: tuple[float, float] = (-1.0, 0.0)
+    ) -> None:
+        self.task, self.names, self.scale, self.model, self.span = task, names, scale, model, span
+
+    @classmethod
+    def learned(cls, demonstrations: Sequence[Track], scale: Scale, model: AIRL) -> KeypointReward:
+        """With the span of these demonstrations."""
+        first = demonstrations[0]
+        made = cls(first.task, first.names, scale, model)
+        ends = np.array([made.of(track)[[0, -1]] for track in demonstrations])
+        made.span = (float(np.median(ends[:, 0])), float(np.median(ends[:, 1])))
+        return made
+
+    def within(self, track: Track) -> Array:
+        """Reward of every moment (T,) in [-1, 0]: -1 as where demonstrations begin, or worse, 0 as where they end."""
+        begin, end = self.span
+        if not end > begin:
+            raise DataError(
+                f"the reward of {self.task} is not higher where demonstrations end; learn it with more of them"
+            )
+        return np.clip((self.of(track) - end) / (end - begin), -1.0, 0.0)
 
     def save(self, path: Path, told: Mapping[str, Any]) -> None:
         """Weights as safetensors, and beside them a card of what is `told` of how they came about."""
@@ -54,6 +77,7 @@ class KeypointReward:
         weights = save_tensors(tensors)
         card = {
             "format": FORMAT, "task": self.task, "names": list(self.names), "airl": asdict(self.model.config),
+            "span": list(self.span),
             "weights_sha256": hashlib.sha256(weights).hexdigest(), "command": command(), "git": git_revision(), **told,
         }  # fmt: skip
         write_whole(path.with_suffix(".safetensors"), weights)
@@ -72,11 +96,13 @@ class KeypointReward:
             config = AIRLConfig(**{**card["airl"], "widths": tuple(card["airl"]["widths"])})
             model = AIRL(len(scale.mean), config)
             model.load_state_dict(tensors)
+            begin, end = map(float, card["span"])
+            task, names = str(card["task"]), tuple(map(str, card["names"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise DataError(
                 f"{path} cannot be read as a reward ({error}); learn it with `vgps reward learn`"
             ) from error
-        return cls(card["task"], tuple(card["names"]), scale, model)
+        return cls(task, names, scale, model, (begin, end))
 
     @torch.no_grad()
     def of(self, track: Track) -> Array:

@@ -8,6 +8,7 @@ matter from which side of the table somebody works.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -135,7 +136,7 @@ def read_tracks(path: Path) -> list[Track]:
             )
             for i in range(len(held["lengths"]))
         ]  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError, IndexError) as error:
+    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is no file of tracks, or it is damaged: {error}") from error
 
 

@@ -21,7 +21,8 @@ from vgps_models.critics.cql import CQLConfig
 from vgps_models.critics.iql import IQLConfig
 from vgps_models.critics.ota import OTAConfig
 from vgps_models.data import Columns, EpisodeStore
-from vgps_models.data.sampling import split_episodes, succeeded, success_frames, transitions
+from vgps_models.data.relabelling import relabelled
+from vgps_models.data.sampling import rewarded, split_episodes, succeeded, success_frames, transitions
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.language import Language
 from vgps_models.ranking import ranking
@@ -55,6 +56,7 @@ class CriticTraining:
     horizon: int = 0  # actions of a chunk that the critic reads and a transition spans; 0 all, 1 the first alone
     samples: int = 8  # cached policy chunks a frame
     fraction: float = 1.0  # of the training episodes that are used (an ablation)
+    rewards: str = ""  # file of `vgps reward relabel` with a learned reward of every frame; empty: -1 until success
     success_only: bool = False  # train on the successful episodes alone (an ablation)
     steps: int = 6000  # updates
     batch: int = 256  # transitions an update
@@ -97,7 +99,8 @@ class Trainer:
         self.config, self.frames = config, frames
         columns, self.needs, width = frames.columns, config.loss.needs, config.model.chunk
         gamma, steps = config.loss.gamma, width // len(ACTION_NAMES)
-        made = transitions(columns, steps, gamma)
+        learned = relabelled(Path(config.rewards), config.data, len(columns)) if config.rewards else None
+        made = transitions(columns, steps, gamma) if learned is None else rewarded(columns, steps, gamma, learned)
         train, self.test = split(columns, config)
         self.train = np.flatnonzero(train & made.usable)
         in_focus = focused(columns, config.focus)
@@ -114,7 +117,8 @@ class Trainer:
         self.chunk_end = _Outcome(made.reward, made.discount, made.following)
         self.option_end = self.chunk_end
         if self.needs.option:
-            option = transitions(columns, steps * self.needs.option, gamma)
+            far = steps * self.needs.option
+            option = transitions(columns, far, gamma) if learned is None else rewarded(columns, far, gamma, learned)
             self.option_end = _Outcome(option.reward, option.discount, option.following)
         self.mc_return = torch.from_numpy(made.mc_return)
         torch.manual_seed(config.seed)

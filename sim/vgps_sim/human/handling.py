@@ -21,10 +21,11 @@ from vgps_sim.people.parts import Pose, Tip
 from vgps_sim.people.setting import Setting
 from vgps_sim.people.stage import FPS, Stage, Stroke
 from vgps_sim.scene import furnish
-from vgps_sim.tasks import Pouring, Sorting, Task, get_task, number_of
+from vgps_sim.tasks import PickPlace, Pouring, Sorting, Task, get_task, number_of
 
 Moves = Callable[[Array], Array]  # what is seen of a moment (S,) -> the next move (5,), both as of `Track`
 REACH = 0.014  # [m] from a thing's middle within which fingers close on it
+ALONG = 0.035  # [m] the same along a long thing
 CLOSED, OPENED = 0.003, 0.006  # [m] more than its width: still holding it; letting it go
 LOWEST, WIDEST = 0.008, 0.09  # [m] of the tip above the table; of its gap
 
@@ -112,10 +113,13 @@ class _Hand:
                 continue
             way = self.stage.axes(name).T @ (tip.position - self.stage.position(name))
             tall = BOTTLE_LENGTH if name == "bottle" else REACH
-            if np.hypot(*way[:2]) < REACH and -REACH < way[2] < tall:
+            long = ALONG if get_thing(name).symmetry == 2 else REACH
+            if np.hypot(way[0] * REACH / long, way[1]) < REACH and -REACH < way[2] < tall:
                 self.stage.grasp(name)
                 return
 
 
 def _graspable(task: Task) -> tuple[str, ...]:
-    return tuple(goal.object for goal in task.goals) if isinstance(task, Sorting) else (task.things[0],)
+    if isinstance(task, Sorting):
+        return tuple(goal.object for goal in task.goals)
+    return (task.object, task.distractor) if isinstance(task, PickPlace) else (task.things[0],)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
+from vgps_models.data import Columns
+from vgps_models.errors import DataError
 from vgps_models.irl.tracks import Track
 from vgps_models.spaces import Array
+from vgps_sim.arms import Arm
 from vgps_sim.env import execute, start
 from vgps_sim.flaws import QUALITIES, Demonstrator
 from vgps_sim.kinematics import ToolServo
 from vgps_sim.people.performance import perform
 from vgps_sim.people.stage import Stage
 from vgps_sim.people.views import View
-from vgps_sim.tasks import Physics, Pouring, Task, number_of
+from vgps_sim.scenes import label_names
+from vgps_sim.tasks import Physics, PickPlace, Pouring, Task, get_task, number_of
 from vgps_sim.world import World
 
 BALLS = "balls"  # all of them are one landmark, in their middle
@@ -63,6 +68,40 @@ def acted(world: World, seed: int, quality: str) -> Track:
     return _track(task.id, rows, 0.0, world.success, "robot")
 
 
+def recorded(columns: Columns, arm: Arm) -> Iterator[Track]:
+    """Every episode of a data set of `vgps collect`, from its privileged poses. DataError when it has none."""
+    for episode, (first, end) in enumerate(pairwise(columns.bounds)):
+        task = get_task(columns.instruction_tasks[columns.instruction[first]])
+        state = columns.environment_state[first:end].astype(np.float64)
+        names = label_names(task)
+        if state.shape[1] != len(names):
+            raise DataError(
+                f"episode {episode} of {task.id} has {state.shape[1]} privileged numbers a frame, not {len(names)}; "
+                "rewards over points need simulated episodes, as `vgps collect` makes them"
+            )
+        proprio = columns.state[first:end].astype(np.float64)
+        gap = 2 * proprio[:, -1] * arm.gripper_travel
+        points = np.stack([_point(task, name, names, state) for name in landmarks_of(task)], 1)
+        done = bool(columns.success[end - 1])
+        # One that ended at once stays where it began.
+        rows = np.minimum(np.arange(max(2, end - first)), end - first - 1)
+        yield Track(
+            task.id, landmarks_of(task), proprio[rows, :3], gap[rows], np.zeros(len(rows)), points[rows], 0.0, done,
+            "robot",
+        )  # fmt: skip
+
+
+def _point(task: Task, landmark: str, names: tuple[str, ...], state: Array) -> Array:
+    """A landmark in every frame (T, 3) of what `labels` said (T, E)."""
+    if landmark == BALLS:
+        balls = [name for name in task.things if name.startswith("ball_")]
+        return np.mean([_point(task, ball, names, state) for ball in balls], axis=0)
+    who = landmark
+    if isinstance(task, PickPlace):
+        who = ("object", "target", "distractor")[task.things.index(landmark)]
+    return state[:, [names.index(f"{who}_{axis}") for axis in "xyz"]]
+
+
 def _moment(world: World) -> tuple[Array, float, float, Array]:
     tool, _ = world.tool_pose()
     gap = 2 * world.joints().gripper * world.arm.gripper_travel
@@ -72,7 +111,5 @@ def _moment(world: World) -> tuple[Array, float, float, Array]:
 def _track(
     task: str, rows: list[tuple[Array, float, float, Array]], heading: float, success: bool, source: str
 ) -> Track:
-    from vgps_sim.tasks import get_task
-
     hand, gap, tilt, points = (np.array(column, np.float64) for column in zip(*rows, strict=True))
     return Track(task, landmarks_of(get_task(task)), hand, gap, tilt, points, heading, bool(success), source)

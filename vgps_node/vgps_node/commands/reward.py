@@ -1,4 +1,4 @@
-"""vgps reward learn|check"""
+"""vgps reward learn|check|relabel"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import Progress, TaskID
 from vgps_node.cli import choose
 from vgps_node.commands.collect import bar
 
-PARTS = ("learn", "check")
+PARTS = ("learn", "check", "relabel")
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
@@ -24,9 +24,11 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     Examples:
         vgps reward learn --task sort_onions --out runs/sort_onions.safetensors
         vgps reward check runs/sort_onions.safetensors --json runs/reward-check.json
+        vgps reward relabel data/onions --rewards runs/sort_onions.safetensors
+        vgps train critic --data data/onions --rewards data/onions.reward-irl.parquet --policy runs/policy.safetensors
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
-    return {"learn": _learn, "check": _check}[part](rest, f"{prog} {part}")
+    return {"learn": _learn, "check": _check, "relabel": _relabel}[part](rest, f"{prog} {part}")
 
 
 def _learn(arguments: Sequence[str], prog: str) -> int:
@@ -61,6 +63,22 @@ def _check(arguments: Sequence[str], prog: str) -> int:
         asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(text + "\n")
     print(text)
+    return 0
+
+
+def _relabel(arguments: Sequence[str], prog: str) -> int:
+    from vgps_node.rewarding import Relabel, relabel
+
+    @dataclass(frozen=True)
+    class Asked:
+        data: Annotated[Path, tyro.conf.Positional]  # data set of `vgps collect`
+        rewards: tuple[Path, ...]  # of `vgps reward learn`, one for every task in the data
+        out: Path | None = None  # parquet file to write; none: beside the data set
+
+    asked = tyro.cli(Asked, args=list(arguments), prog=prog, description=Relabel.__doc__)
+    with bar() as progress:
+        found = relabel(Relabel(asked.data, asked.rewards, asked.out), _lines(progress))
+    print(json_module.dumps(found, indent=2))
     return 0
 
 

@@ -1,0 +1,105 @@
+"""Tracks: what is said of a moment stays the same however the table is turned, and files are whole or refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vgps_models.errors import DataError
+from vgps_models.irl.tracks import Track, read_tracks, strayed, turned, write_tracks
+
+NAMES = ("cup", "saucer")
+
+
+def made(seed: int = 0, length: int = 12, **changes) -> Track:
+    rng = np.random.default_rng(seed)
+    return replace(
+        Track(
+            "serve", NAMES, rng.uniform(0, 0.3, (length, 3)), rng.uniform(0, 0.08, length), rng.normal(0, 1, length),
+            rng.uniform(0, 0.3, (length, len(NAMES), 3)), float(rng.uniform(-3, 3)), bool(seed % 2), "person",
+        ),
+        **changes,
+    )  # fmt: skip
+
+
+def moved(track: Track, yaw: float, shift: tuple[float, float]) -> Track:
+    """The same on a table that was turned and pushed."""
+    by, turn = np.array([*shift, 0.0]), turned(yaw)
+    return replace(track, hand=track.hand @ turn.T + by, points=track.points @ turn.T + by, heading=track.heading + yaw)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 1000), st.floats(-4, 4), st.tuples(st.floats(-1, 1), st.floats(-1, 1)))
+def test_nothing_that_is_learned_from_depends_on_where_the_table_stands(seed, yaw, shift):
+    one = made(seed)
+    other = moved(one, yaw, shift)
+    for name in ("geometry", "seen", "moves"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-9)
+
+
+def test_what_matters_changes_what_is_said():
+    one = made()
+    nearer = replace(one, points=one.points + np.array([0.01, 0.0, 0.0]))
+    higher = replace(one, hand=one.hand + [0.0, 0.0, 0.01])
+    wider = replace(one, gap=one.gap + 0.01)
+    for other in (nearer, higher, wider):
+        assert np.abs(other.geometry - one.geometry).max() > 0.05
+
+
+def test_moves_lead_from_one_moment_to_the_next():
+    track = made()
+    way = np.cumsum(track.moves[:, :3] @ turned(track.heading).T, axis=0)
+    np.testing.assert_allclose(track.hand[0] + way, track.hand[1:])
+    np.testing.assert_allclose(track.gap[0] + np.cumsum(track.moves[:, 3]), track.gap[1:])
+
+
+def test_from_beside_the_path_a_move_leads_back_to_it():
+    """`seen` tells where the hand is from the landmarks, so that where it strayed to can be read off."""
+    track = made(3, points=np.full((12, 2, 3), 0.9))  # far from everything
+    seen, moves = strayed(track, 0.03, np.random.default_rng(0))
+    turn = turned(track.heading)
+    to_cup = 0.1 * seen[:, :3] @ turn.T
+    beside = track.points[:-1, 0] - to_cup
+    assert np.linalg.norm(beside - track.hand[:-1], axis=1).max() > 0.02
+    np.testing.assert_allclose(beside + moves[:, :3] @ turn.T, track.hand[1:], atol=1e-12)
+
+
+def test_nobody_strays_from_what_is_in_the_hand():
+    track = made(3)
+    held = replace(track, points=np.stack([track.hand + 0.003, np.full_like(track.hand, 0.9)], 1))
+    seen, moves = strayed(held, 0.03, np.random.default_rng(0))
+    np.testing.assert_allclose(seen, held.seen[:-1])
+    np.testing.assert_allclose(moves, held.moves)
+
+
+def test_files_keep_everything(tmp_path):
+    tracks = [made(seed, length=3 + seed) for seed in range(4)]
+    read = read_tracks(write_tracks(tmp_path / "deep" / "tracks.npz", tracks))
+    for one, other in zip(tracks, read, strict=True):
+        for name in ("hand", "gap", "tilt", "points"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert (one.task, one.names, one.heading, one.success, one.source) == (
+            other.task, other.names, other.heading, other.success, other.source,
+        )  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0, 0.999))
+def test_a_file_that_is_cut_off_is_refused(tmp_path_factory, share):
+    path = write_tracks(tmp_path_factory.mktemp("cut") / "tracks.npz", [made(1), made(2)])
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(DataError, match=r"tracks\.npz"):
+        read_tracks(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"gap": np.zeros(3)}, "shapes"), ({"tilt": np.full(12, np.nan)}, "tilt"), ({"names": ("cup",)}, "1 landmarks")],
+)
+def test_what_does_not_fit_together_is_refused(change, named):
+    with pytest.raises(DataError, match=named):
+        made(**change)
