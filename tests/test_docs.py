@@ -33,7 +33,9 @@ def test_commands_of_the_documentation_exist(page: str, line: str, capsys: pytes
 
     options = {word.split("=")[0] for word in words if word.startswith("--")}
     positional = [word for word in words[1:3] if not word.startswith("--")]
-    positional = positional if words[1] in ("train", "bench", "up", "data", "progress", "video") else positional[:1]
+    positional = (
+        positional if words[1] in ("train", "bench", "up", "data", "progress", "video", "reward") else positional[:1]
+    )
     with pytest.raises(SystemExit) as left:
         main([*positional, "--help"])
     shown = capsys.readouterr().out

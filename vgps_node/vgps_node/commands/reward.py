@@ -1,4 +1,4 @@
-"""vgps reward learn|check|relabel"""
+"""vgps reward learn|check|relabel|compare"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json as json_module
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.progress import Progress, TaskID
 from vgps_node.cli import choose
 from vgps_node.commands.collect import bar
 
-PARTS = ("learn", "check", "relabel")
+PARTS = ("learn", "check", "relabel", "compare")
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
@@ -25,10 +25,11 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps reward learn --task sort_onions --out runs/sort_onions.safetensors
         vgps reward check runs/sort_onions.safetensors --json runs/reward-check.json
         vgps reward relabel data/onions --rewards runs/sort_onions.safetensors
+        vgps reward compare data/onions --rewards success runs/sort_onions.safetensors --json runs/compare.json
         vgps train critic --data data/onions --rewards data/onions.reward-irl.parquet --policy runs/policy.safetensors
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
-    return {"learn": _learn, "check": _check, "relabel": _relabel}[part](rest, f"{prog} {part}")
+    return {"learn": _learn, "check": _check, "relabel": _relabel, "compare": _compare}[part](rest, f"{prog} {part}")
 
 
 def _learn(arguments: Sequence[str], prog: str) -> int:
@@ -55,14 +56,7 @@ def _check(arguments: Sequence[str], prog: str) -> int:
     asked = tyro.cli(Check, args=list(arguments), prog=prog, description=CheckReward.__doc__)
     with bar() as progress:
         found = check_reward(CheckReward(asked.reward, asked.episodes, asked.seed, asked.failures), _lines(progress))
-    from vgps_models.training import provenance
-
-    found |= {"command": provenance.command(), "git": provenance.git_revision()}
-    text = json_module.dumps(found, indent=2)
-    if asked.json is not None:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(text + "\n")
-    print(text)
+    _tell(found, asked.json)
     return 0
 
 
@@ -80,6 +74,32 @@ def _relabel(arguments: Sequence[str], prog: str) -> int:
         found = relabel(Relabel(asked.data, asked.rewards, asked.out), _lines(progress))
     print(json_module.dumps(found, indent=2))
     return 0
+
+
+def _compare(arguments: Sequence[str], prog: str) -> int:
+    from vgps_node.auditing import CompareRewards, compare_rewards
+
+    @dataclass(frozen=True)
+    class Asked:
+        data: Annotated[Path, tyro.conf.Positional]  # data set of `vgps collect`
+        rewards: tuple[str, ...]  # success, random, files of progress or rewards of this data, or learned rewards
+        gamma: float = 0.98  # discount a step
+        json: Path | None = None  # file to write the numbers to
+
+    asked = tyro.cli(Asked, args=list(arguments), prog=prog, description=CompareRewards.__doc__)
+    _tell(compare_rewards(CompareRewards(asked.data, asked.rewards, asked.gamma)), asked.json)
+    return 0
+
+
+def _tell(found: dict[str, Any], out: Path | None) -> None:
+    """Print what was measured, and keep it."""
+    from vgps_models.training import provenance
+
+    text = json_module.dumps({**found, "command": provenance.command(), "git": provenance.git_revision()}, indent=2)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n")
+    print(text)
 
 
 def _lines(progress: Progress) -> Callable[[str, int, int], None]:
