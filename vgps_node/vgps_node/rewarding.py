@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from vgps_models.data import EpisodeStore
 from vgps_models.data.relabelling import write_rewards
@@ -47,6 +46,8 @@ class LearnReward:
 
 def learn_reward(config: LearnReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None) -> Path:
     """Write the reward. progress: what is being done, how much of it is, of how much."""
+    import torch  # a node that owns no model does without
+
     torch.set_num_threads(config.threads)
     shown: list[Track] = []
     for number in range(config.demonstrations):
