@@ -95,8 +95,11 @@ def _record(job: tuple[CollectConfig, tuple[tuple[str, int], ...]]) -> list[tupl
     return done
 
 
-def demonstrate(world: World, seed: int, quality: str) -> Episode:
-    """One demonstration; layout, flaws and noise are all drawn from the task and the seed."""
+def demonstrate(world: World, seed: int, quality: str, watch: Callable[[World], None] = lambda world: None) -> Episode:
+    """One demonstration; layout, flaws and noise are all drawn from the task and the seed.
+
+    watch: called at every moment, the last one too, which no frame shows.
+    """
     servo = ToolServo(world.spec)
     start(world, servo, seed)
     layout = hashlib.sha256(world.state().tobytes()).hexdigest()[:16]
@@ -106,6 +109,7 @@ def demonstrate(world: World, seed: int, quality: str) -> Episode:
     frames: list[tuple] = []
     events: dict[str, int] = {}
     while world.step < world.task.max_steps and not world.success and not demonstrator.finished():
+        watch(world)
         joints, step = world.joints(), world.step
         before = (world.images(), world.proprio(joints), np.r_[joints.q, joints.gripper], labels(world))
         asked, flawed = demonstrator.act(world)
@@ -115,6 +119,7 @@ def demonstrate(world: World, seed: int, quality: str) -> Episode:
         frames.append((*before, action, asked, flawed))
         for event in world.events:
             events.setdefault(event, step)
+    watch(world)
     images, proprio, joint, state, actions, commanded, flaws = zip(*frames, strict=True)
     return Episode(
         images={name: np.stack([frame[name] for frame in images]) for name in world.cameras},

@@ -127,7 +127,7 @@ def labels(world: World) -> Array:
     task = world.task
     held = float(world.finger_contacts(task.goal(world).object) == 2)
     if not isinstance(task, PickPlace):
-        return np.array([*np.concatenate(list(task.located(world).values())), held])
+        return np.append(task.located(world), held)
     things = [world.position(name) for name in task.things]
     named = dict(zip(("object", "target", "distractor"), things, strict=True))
     found = {f"{who}_{axis}": at[i] for who, at in named.items() for i, axis in enumerate("xyz")}

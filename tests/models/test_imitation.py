@@ -14,6 +14,7 @@ from vgps_models.irl.imitation import ImitationConfig, imitate
 from vgps_models.irl.keypoint_reward import KeypointReward, stretched
 from vgps_models.irl.tracks import Track
 from vgps_models.ranking import ranking
+from vgps_models.turns import turned
 
 SMALL = ImitationConfig(rounds=3, rehearsals=12, updates=300, cloning=250, horizon=30)
 
@@ -27,7 +28,7 @@ def walked(seed: int, step, length: int = 24) -> Track:
         hand.append(hand[-1] + step(hand[-1], points, rng))
     there = np.linalg.norm(hand[-1] - points[0]) < 0.03
     flat, everywhere = np.full(length, 0.03), np.broadcast_to(points, (length, 2, 3))
-    return Track("reach", ("cup", "jug"), np.array(hand), flat, 0 * flat, everywhere, heading, bool(there), "made up")
+    return Track("reach", ("cup", "jug"), np.array(hand), flat, 0 * flat, everywhere, heading, bool(there))
 
 
 def to(which: int):
@@ -38,10 +39,9 @@ def rehearse(seed, policy) -> Track:
     def step(hand, points, rng):
         track = Track(
             "reach", ("cup", "jug"), np.stack([hand] * 2), np.full(2, 0.03), np.zeros(2), np.stack([points] * 2), 0.7,
-            False, "policy",
+            False,
         )  # fmt: skip
-        c, s = np.cos(0.7), np.sin(0.7)
-        return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]) @ policy(track.seen[0])[:3]
+        return turned(0.7) @ policy(track.seen[0])[:3]
 
     return walked(10_000 + seed, step)
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_data_sampling import columns
 
-from vgps_models.data import EpisodeWriter
+from vgps_models.data import EpisodeStore, EpisodeWriter
 from vgps_models.data.episodes import example_episode
-from vgps_models.data.relabelling import relabelled, write_rewards
+from vgps_models.data.relabelling import holds_rewards, relabelled, write_rewards
 from vgps_models.data.sampling import last_frames, rewarded
 from vgps_models.errors import DataError
 
@@ -60,23 +60,25 @@ def data(tmp_path):
 
 
 def test_files_keep_rewards_and_know_their_data(data, tmp_path):
-    rewards = -np.linspace(0, 1, 9).astype(np.float32)
-    path = write_rewards(tmp_path / "r.parquet", data, rewards, {"rewards": {"spoon": "spoon.safetensors"}})
-    np.testing.assert_array_equal(relabelled(path, data, 9), rewards)
+    rewards, store = -np.linspace(0, 1, 9).astype(np.float32), EpisodeStore(data)
+    known = store.data_hash()
+    path = write_rewards(tmp_path / "r.parquet", store, rewards, {"rewards": {"spoon": "spoon.safetensors"}})
+    np.testing.assert_array_equal(relabelled(path, known, 9), rewards)
+    assert holds_rewards(path) and not holds_rewards(tmp_path / "none.parquet")
     assert b"spoon.safetensors" in pq.read_schema(path).metadata[b"vgps"]
     other = EpisodeWriter(tmp_path / "other")
     other.write(example_episode(5, steps=9))
     other.finalise()
     with pytest.raises(DataError, match="other data"):
-        relabelled(path, tmp_path / "other", 9)
+        relabelled(path, EpisodeStore(tmp_path / "other").data_hash(), 9)
     with pytest.raises(DataError, match="9 frames"):
-        write_rewards(tmp_path / "r.parquet", data, rewards[:-1], {})
+        write_rewards(tmp_path / "r.parquet", store, rewards[:-1], {})
     with pytest.raises(DataError, match="vgps reward relabel"):
-        relabelled(tmp_path / "none.parquet", data, 9)
+        relabelled(tmp_path / "none.parquet", known, 9)
     for share in (0.0, 0.4, 0.9):
         (tmp_path / "cut.parquet").write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         with pytest.raises(DataError, match="vgps reward relabel"):
-            relabelled(tmp_path / "cut.parquet", data, 9)
-    write_rewards(tmp_path / "high.parquet", data, rewards + 0.5, {})
+            relabelled(tmp_path / "cut.parquet", known, 9)
+    write_rewards(tmp_path / "high.parquet", store, rewards + 0.5, {})
     with pytest.raises(DataError, match="within"):
-        relabelled(tmp_path / "high.parquet", data, 9)
+        relabelled(tmp_path / "high.parquet", known, 9)

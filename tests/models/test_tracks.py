@@ -1,4 +1,4 @@
-"""Tracks: what is said of a moment stays the same however the table is turned, and files are whole or refused."""
+"""Tracks: what is said of a moment stays the same however the table is turned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgps_models.errors import DataError
-from vgps_models.irl.tracks import Track, read_tracks, strayed, turned, write_tracks
+from vgps_models.irl.tracks import Track, strayed
+from vgps_models.turns import about_x, turned
 
 NAMES = ("cup", "saucer")
 
@@ -20,7 +21,7 @@ def made(seed: int = 0, length: int = 12, **changes) -> Track:
     return replace(
         Track(
             "serve", NAMES, rng.uniform(0, 0.3, (length, 3)), rng.uniform(0, 0.08, length), rng.normal(0, 1, length),
-            rng.uniform(0, 0.3, (length, len(NAMES), 3)), float(rng.uniform(-3, 3)), bool(seed % 2), "person",
+            rng.uniform(0, 0.3, (length, len(NAMES), 3)), float(rng.uniform(-3, 3)), bool(seed % 2),
         ),
         **changes,
     )  # fmt: skip
@@ -76,26 +77,6 @@ def test_nobody_strays_from_what_is_in_the_hand():
     np.testing.assert_allclose(moves, held.moves)
 
 
-def test_files_keep_everything(tmp_path):
-    tracks = [made(seed, length=3 + seed) for seed in range(4)]
-    read = read_tracks(write_tracks(tmp_path / "deep" / "tracks.npz", tracks))
-    for one, other in zip(tracks, read, strict=True):
-        for name in ("hand", "gap", "tilt", "points"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert (one.task, one.names, one.heading, one.success, one.source) == (
-            other.task, other.names, other.heading, other.success, other.source,
-        )  # fmt: skip
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.floats(0, 0.999))
-def test_a_file_that_is_cut_off_is_refused(tmp_path_factory, share):
-    path = write_tracks(tmp_path_factory.mktemp("cut") / "tracks.npz", [made(1), made(2)])
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(DataError, match=r"tracks\.npz"):
-        read_tracks(path)
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [({"gap": np.zeros(3)}, "shapes"), ({"tilt": np.full(12, np.nan)}, "tilt"), ({"names": ("cup",)}, "1 landmarks")],
@@ -103,3 +84,11 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path_factory, share):
 def test_what_does_not_fit_together_is_refused(change, named):
     with pytest.raises(DataError, match=named):
         made(**change)
+
+
+@given(st.floats(-7, 7))
+def test_turns_are_right_handed_rotations_about_their_axis(angle):
+    for turn, axis, before, after in ((turned(angle), 2, 0, 1), (about_x(angle), 0, 1, 2)):
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+        np.testing.assert_array_equal(turn[:, axis], np.eye(3)[axis])
+        assert turn[after, before] == np.sin(angle) and turn[before, before] == np.cos(angle)

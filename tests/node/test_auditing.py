@@ -56,9 +56,10 @@ def test_tracks_are_what_was_recorded(data):
 
 
 def test_the_same_wish_is_at_no_distance_whatever_its_scale(data, tmp_path):
-    columns = EpisodeStore(data).columns()
+    store = EpisodeStore(data)
+    columns = store.columns()
     half = np.where(columns.success, -0.25, -0.75).astype(np.float32)  # half of it, and a quarter less
-    file = write_rewards(tmp_path / "half.parquet", data, half, {})
+    file = write_rewards(tmp_path / "half.parquet", store, half, {})
     found = compare_rewards(CompareRewards(data, ("success", str(file), "random")))
     assert found["tasks"][TASK]["episodes"] == 8
     assert found["median"][f"success ~ {file}"] < 1e-3 < 0.2 < found["median"]["success ~ random"]
@@ -67,8 +68,9 @@ def test_the_same_wish_is_at_no_distance_whatever_its_scale(data, tmp_path):
 def test_what_a_learned_reward_says_of_frames_is_written_and_compared(data, reward, tmp_path, capsys):
     out, numbers = tmp_path / "irl.parquet", tmp_path / "numbers.json"
     told = relabel(Relabel(data, (reward,), out))
-    columns = EpisodeStore(data).columns()
-    rewards = relabelled(out, data, len(columns))
+    store = EpisodeStore(data)
+    columns = store.columns()
+    rewards = relabelled(out, store.data_hash(), len(columns))
     learned = KeypointReward.load(reward)
     by_hand = np.concatenate([learned.within(track) for track in recorded(columns, get_arm("widowx_ai"))])
     np.testing.assert_allclose(rewards, by_hand, atol=1e-6)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tyro
 
-from vgps_models.data import Columns, EpisodeStore
-from vgps_models.data.relabelling import relabelled
+from vgps_models.data import Columns, EpisodeStore, relabelling
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.irl.keypoint_reward import KeypointReward
 from vgps_models.irl.starc import Recorded, starc_recorded
@@ -33,7 +33,7 @@ KINDS = (
 class CompareRewards:
     """How far rewards are from wanting the same (STARC): 0 the same, .71 nothing in common, 1 the opposite."""
 
-    data: Path  # data set of `vgps collect`
+    data: tyro.conf.Positional[Path]  # data set of `vgps collect`
     rewards: tuple[str, ...]  # success, random, files of progress or rewards of this data, or learned rewards
     gamma: float = 0.98  # discount a step
 
@@ -52,7 +52,7 @@ def compare_rewards(config: CompareRewards) -> dict[str, Any]:
     # A learned reward speaks of one task only; several of them together are one reward.
     learned = {r.task: r for r in (KeypointReward.load(Path(n)) for n in config.rewards if n.endswith(".safetensors"))}
     files = [name for name in config.rewards if not name.endswith(".safetensors") and name != RANDOM]
-    given = {name: _frames(name, config.data, columns) for name in files}
+    given = {name: _frames(name, store, columns) for name in files}
     out: dict[str, Any] = {"data": str(config.data), "gamma": config.gamma, "tasks": {}}
     for task in tasks:
         chosen = [episode for episode, track in enumerate(tracks) if track.task == task]
@@ -68,7 +68,8 @@ def compare_rewards(config: CompareRewards) -> dict[str, Any]:
         out["tasks"][task] = {
             "episodes": len(chosen),
             "starc": {
-                f"{a} ~ {b}": round(starc_recorded(frames, rewards[a], rewards[b]), 4) for a, b in _pairs(rewards)
+                f"{a} ~ {b}": round(starc_recorded(frames, rewards[a], rewards[b]), 4)
+                for a, b in combinations(rewards, 2)
             },
         }
     pairs = list(next(iter(out["tasks"].values()))["starc"])
@@ -76,23 +77,16 @@ def compare_rewards(config: CompareRewards) -> dict[str, Any]:
     return out
 
 
-def _pairs(rewards: Mapping[str, Array]) -> list[tuple[str, str]]:
-    return list(combinations(rewards, 2))
-
-
-def _frames(name: str, data: Path, columns: Columns) -> Array:
+def _frames(name: str, store: EpisodeStore, columns: Columns) -> Array:
     """Reward of every frame (N,)."""
     if name == SUCCESS:
         return np.where(columns.success, 0.0, -1.0)
     path = Path(name)
     if path.suffix != ".parquet":
         raise UnknownNameError("reward", name, KINDS)
-    try:
-        return relabelled(path, data, len(columns)).astype(np.float64)
-    except DataError as error:
-        if "'reward'" not in str(error) and "holds no rewards" not in str(error):
-            raise
-    values = annotation.read(path, EpisodeStore(data)).values
+    if not path.exists() or relabelling.holds_rewards(path):
+        return relabelling.relabelled(path, store.data_hash(), len(columns)).astype(np.float64)
+    values = annotation.read(path, store).values
     if not np.isfinite(values).all():
         raise DataError(f"{path} has frames without an answer; estimate them all first")
     return values
@@ -120,8 +114,3 @@ def _recorded(episodes: Sequence[Array], gamma: float) -> Recorded:
     # Only what varies says something; the rest would make values that are not determined.
     varying = features.std(0) > 1e-6
     return Recorded(features[:, varying], following[:, varying], np.zeros(len(features), bool), gamma)
-
-
-def table(found: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Pairs and their median distances, nearest first."""
-    return sorted(found["median"].items(), key=lambda item: item[1])

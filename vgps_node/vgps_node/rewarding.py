@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tyro
 
 from vgps_models.data import EpisodeStore
 from vgps_models.data.relabelling import write_rewards
@@ -73,7 +74,7 @@ def learn_reward(config: LearnReward, progress: Callable[[str, int, int], None] 
 class CheckReward:
     """Does it rank success above failure, of people and of a robot that it has never seen?"""
 
-    reward: Path  # what `vgps reward learn` wrote
+    reward: tyro.conf.Positional[Path]  # what `vgps reward learn` wrote
     episodes: int = 160  # of either
     seed: int = 1_000_000  # of the first
     failures: float = 0.5  # share of the person's performances that is meant to fail
@@ -102,7 +103,7 @@ def check_reward(
 class Relabel:
     """Reward every frame of recorded episodes, without their outcomes."""
 
-    data: Path  # data set of `vgps collect`
+    data: tyro.conf.Positional[Path]  # data set of `vgps collect`
     rewards: tuple[Path, ...]  # of `vgps reward learn`, one for every task in the data
     out: Path | None = None  # parquet file to write; none: beside the data set
 
@@ -122,7 +123,7 @@ def relabel(config: Relabel, progress: Callable[[str, int, int], None] = lambda 
         progress("episodes", episode + 1, len(store))
     out = config.out or config.data.with_name(f"{config.data.name}.reward-irl.parquet")
     told = {"rewards": {task: str(path) for task, path in zip(known, config.rewards, strict=True)}}
-    write_rewards(out, config.data, rewards, told)
+    write_rewards(out, store, rewards, told)
     found: dict[str, Any] = {"out": str(out), "frames": len(rewards), "mean": round(float(rewards.mean()), 4)}
     for task in known:
         of = [(score, success) for name, score, success in scores if name == task]
@@ -136,7 +137,7 @@ def _tracks(task: str, who: str, config: CheckReward) -> Iterator[Track]:
         for number in range(config.episodes):
             yield watched(task, config.seed + number, failures=config.failures)
         return
-    world = World(task, cameras=(), image_size=16)
+    world = World(task, cameras=("front",), image_size=16)  # a demonstration needs one
     for number in range(config.episodes):
         yield acted(world, config.seed + number, "mixed")
     world.close()

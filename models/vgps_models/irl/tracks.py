@@ -7,18 +7,14 @@ matter from which side of the table somebody works.
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
 from vgps_models.errors import DataError
-from vgps_models.files import write_whole
 from vgps_models.spaces import Array
+from vgps_models.turns import turned
 
 NEAR = 0.04  # [m] within which small differences matter most
 CONTACT = 0.02  # [m] from a thing's middle a hand may be holding it
@@ -31,7 +27,7 @@ class Track:
 
     hand (T, 3): between the fingertips; gap (T,): of the fingers [m]; tilt (T,): of the hand about its own axis [rad].
     points (T, N, 3): the landmarks `names`. All in one frame with z up and the table at 0 [m]. heading: direction [rad]
-    in which the hand points. success: what became of it. source: whose hand it is.
+    in which the hand points. success: what became of it.
     """
 
     task: str
@@ -42,7 +38,6 @@ class Track:
     points: Array
     heading: float
     success: bool
-    source: str
 
     def __post_init__(self) -> None:
         t, n = len(self.hand), len(self.names)
@@ -91,53 +86,16 @@ def geometry(hand: Array, gap: Array, points: Array) -> Array:
     return np.concatenate(parts, -1)
 
 
-def seen(hand: Array, gap: Array, tilt: Array, points: Array, heading: float) -> Array:
+def seen(hand: Array, gap: Array | float, tilt: Array | float, points: Array, heading: float) -> Array:
     """What a hand's own policy reads (..., S): where the landmarks are from the hand, in the frame of its heading, how
     high everything is, gap and tilt."""
     way = (points - hand[..., None, :]) @ turned(-heading).T
     parts = [
-        way.reshape(*way.shape[:-2], -1) / FAR, hand[..., 2:] / FAR, points[..., 2] / FAR, gap[..., None] / NEAR,
-        tilt[..., None],
+        way.reshape(*way.shape[:-2], -1) / FAR, hand[..., 2:] / FAR, points[..., 2] / FAR,
+        np.asarray(gap)[..., None] / NEAR,
+        np.asarray(tilt)[..., None],
     ]  # fmt: skip
     return np.concatenate(parts, -1)
-
-
-def turned(yaw: float) -> Array:
-    """Rotation about the vertical (3, 3)."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-def write_tracks(path: Path, tracks: Sequence[Track]) -> Path:
-    """Tracks of one task, in one NumPy file."""
-    first = tracks[0]
-    lengths = np.array([len(track) for track in tracks])
-    held: dict[str, Array] = {"task": np.array(first.task), "names": np.array(first.names), "lengths": lengths}
-    held |= {name: np.concatenate([getattr(t, name) for t in tracks]) for name in ("hand", "gap", "tilt", "points")}
-    held |= {name: np.array([getattr(t, name) for t in tracks]) for name in ("heading", "success", "source")}
-    file = io.BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **held)
-    write_whole(path, file.getvalue())
-    return path
-
-
-def read_tracks(path: Path) -> list[Track]:
-    """What `write_tracks` wrote; DataError of what is no such file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            held = {name: file[name] for name in file.files}
-        ends = np.cumsum(held["lengths"])[:-1]
-        parts = {name: np.split(held[name], ends) for name in ("hand", "gap", "tilt", "points")}
-        names = tuple(map(str, held["names"]))
-        return [
-            Track(
-                str(held["task"]), names, parts["hand"][i], parts["gap"][i], parts["tilt"][i], parts["points"][i],
-                float(held["heading"][i]), bool(held["success"][i]), str(held["source"][i]),
-            )
-            for i in range(len(held["lengths"]))
-        ]  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no file of tracks, or it is damaged: {error}") from error
 
 
 def strayed(track: Track, spread: float, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -22,7 +22,7 @@ from vgps_models.critics.iql import IQLConfig
 from vgps_models.critics.ota import OTAConfig
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.relabelling import relabelled
-from vgps_models.data.sampling import rewarded, split_episodes, succeeded, success_frames, transitions
+from vgps_models.data.sampling import Transitions, rewarded, split_episodes, succeeded, success_frames, transitions
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.language import Language
 from vgps_models.ranking import ranking
@@ -99,8 +99,12 @@ class Trainer:
         self.config, self.frames = config, frames
         columns, self.needs, width = frames.columns, config.loss.needs, config.model.chunk
         gamma, steps = config.loss.gamma, width // len(ACTION_NAMES)
-        learned = relabelled(Path(config.rewards), config.data, len(columns)) if config.rewards else None
-        made = transitions(columns, steps, gamma) if learned is None else rewarded(columns, steps, gamma, learned)
+        learned = relabelled(Path(config.rewards), frames.data_sha256, len(columns)) if config.rewards else None
+
+        def following(steps: int) -> Transitions:
+            return transitions(columns, steps, gamma) if learned is None else rewarded(columns, steps, gamma, learned)
+
+        made = following(steps)
         train, self.test = split(columns, config)
         self.train = np.flatnonzero(train & made.usable)
         in_focus = focused(columns, config.focus)
@@ -117,8 +121,7 @@ class Trainer:
         self.chunk_end = _Outcome(made.reward, made.discount, made.following)
         self.option_end = self.chunk_end
         if self.needs.option:
-            far = steps * self.needs.option
-            option = transitions(columns, far, gamma) if learned is None else rewarded(columns, far, gamma, learned)
+            option = following(steps * self.needs.option)
             self.option_end = _Outcome(option.reward, option.discount, option.following)
         self.mc_return = torch.from_numpy(made.mc_return)
         torch.manual_seed(config.seed)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 import mujoco
 import numpy as np
 
-from vgps_models.irl.tracks import Track, turned
+from vgps_models.irl.tracks import Track, seen
 from vgps_models.spaces import Array
-from vgps_sim.human.tracks import landmarks_of, located
+from vgps_models.turns import turned
+from vgps_sim.human.tracks import moment_of, track_of
 from vgps_sim.objects import get_thing
 from vgps_sim.objects.kitchen import BOTTLE_LENGTH
 from vgps_sim.people.acting import home_of
@@ -64,12 +65,11 @@ def handled(task_id: str, seed: int, policy: Moves) -> Track:
     stage = Stage(task, setting, body, Tip(home_of(body.side, rng), body.natural_yaw, float(rng.uniform(0.02, 0.05))))
     hand = _Hand(stage)
     try:
-        rows = [hand.moment()]
+        rows = [moment_of(stage)]
         while len(rows) < task.max_steps and not task.success(stage):
-            track = hand.track(rows[-1:] * 2, False)
-            hand.move(policy(track.seen[0]))
-            rows.append(hand.moment())
-        return hand.track(rows, task.success(stage))
+            hand.move(policy(seen(*rows[-1], body.natural_yaw)))
+            rows.append(moment_of(stage))
+        return track_of(task, rows, body.natural_yaw, task.success(stage))
     finally:
         stage.close()
 
@@ -77,15 +77,6 @@ def handled(task_id: str, seed: int, policy: Moves) -> Track:
 class _Hand:
     def __init__(self, stage: Stage) -> None:
         self.stage, self.task = stage, stage.task
-
-    def moment(self) -> tuple[Array, float, float, Array]:
-        tip = self.stage.tip
-        return tip.position.copy(), tip.gap, tip.tilt, located(self.task, self.stage)
-
-    def track(self, rows: list[tuple[Array, float, float, Array]], success: bool) -> Track:
-        hand, gap, tilt, points = (np.array(column, np.float64) for column in zip(*rows, strict=True))
-        heading = self.stage.embodiment.natural_yaw
-        return Track(self.task.id, landmarks_of(self.task), hand, gap, tilt, points, heading, success, "policy")
 
     def move(self, wanted: Array) -> None:
         """Carry out a move as far as a hand can."""

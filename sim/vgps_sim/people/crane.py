@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
-from vgps_sim.people.parts import TABLE, Pose, Tip, knee, part, pointing, rod, slab, turned
+from vgps_models.turns import turned
+from vgps_sim.people.parts import TABLE, Pose, Tip, knee, part, pointing, rod, slab
 
 REACH = (0.36, 0.44)  # [m] half sizes of the gantry along x and y
 THICK = 0.004  # [m] half thickness of a finger

@@ -9,8 +9,9 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
+from vgps_models.turns import about_x, turned
 from vgps_sim.objects import ELLIPSOID, LOOKS_ONLY
-from vgps_sim.people.parts import TABLE, Colour, Pose, Tip, beside, knee, part, pointing, rod, turned
+from vgps_sim.people.parts import TABLE, Colour, Pose, Tip, beside, knee, part, pointing, rod
 
 SKINS: tuple[Colour, ...] = (
     (0.96, 0.80, 0.69), (0.91, 0.72, 0.58), (0.83, 0.62, 0.47), (0.72, 0.51, 0.36),
@@ -105,15 +106,13 @@ class Hand:
 
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         s = self._scale
-        about_x = np.array(
-            [[1, 0, 0], [0, np.cos(self._lean), -np.sin(self._lean)], [0, np.sin(self._lean), np.cos(self._lean)]]
-        )
+        leaning = about_x(self._lean)
         frame = turned(tip.yaw)
         x_axis, y_axis = frame[:, 0], frame[:, 1]
-        yield "hand_palm", (tip.position, frame @ about_x)
+        yield "hand_palm", (tip.position, frame @ leaning)
 
         def palm(point: tuple[float, float, float] | Array) -> Array:
-            return tip.world(about_x @ (np.asarray(point) * self._mirror * s))
+            return tip.world(leaning @ (np.asarray(point) * self._mirror * s))
 
         for name, finger in FINGERS.items():
             start, outward = palm(finger.knuckle), finger.side * y_axis

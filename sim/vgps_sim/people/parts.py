@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
+from vgps_models.turns import about_x, turned
 from vgps_sim.objects import BOX, CAPSULE, LOOKS_ONLY
 
 TABLE = np.array([0.27, 0.0, 0.0])  # [m] middle of where things are laid
@@ -69,18 +70,6 @@ class Embodiment(Protocol):
     def poses(self, tip: Tip) -> Iterator[tuple[str, Pose]]:
         """Where each part is when the tip is there."""
         ...
-
-
-def turned(yaw: float) -> Array:
-    """Rotation about the vertical, shape (3, 3)."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-def about_x(angle: float) -> Array:
-    """Rotation about the x axis, shape (3, 3)."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
 
 
 def beside(side: float, eye: Array) -> bool:

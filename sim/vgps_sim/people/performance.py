@@ -21,6 +21,7 @@ from vgps_sim.people.views import IN_FRONT, View, free_view, front_view
 from vgps_sim.tasks import PickPlace, Place, Pouring, Sorting, Task, get_task, number_of
 
 SHORTEST = 20  # frames; the longest are as long as the task may take
+TALL = {"bottle": 0.17}  # [m] that a picture must hold of a thing; of others the table does
 ACROSS = 0.5  # largest cosine between where the bowl is, seen from the bottle, and where the person is
 
 
@@ -119,7 +120,7 @@ def _moments(stage: Stage, actor: Actor) -> Iterator[None]:
 def _views(
     count: int, embodiment: Embodiment, places: dict[str, Place], from_front: bool, rng: np.random.Generator
 ) -> Iterator[View]:
-    points = np.array([[p.x, p.y, 0.17 if name == "bottle" else 0.02] for name, p in places.items()])
+    points = np.array([[p.x, p.y, TALL.get(name, 0.02)] for name, p in places.items()])
     for number, own in enumerate(rng.spawn(count)):
         front = from_front and number == 0
         yield front_view(own) if front else free_view(f"free_{number}", embodiment, points, own)

@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
-from vgps_sim.people.parts import Pose, Tip, beside, knee, part, pointing, rod, slab, turned
+from vgps_models.turns import turned
+from vgps_sim.people.parts import Pose, Tip, beside, knee, part, pointing, rod, slab
 
 LENGTH = 0.235  # [m] from the tips to the joint of the arms
 ARMS = (0.118, 0.124)  # [m] of the arm above and below its bend

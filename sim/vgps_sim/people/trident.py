@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 
 from vgps_models.spaces import Array
-from vgps_sim.people.parts import Pose, Tip, beside, knee, part, pointing, rod, slab, turned
+from vgps_models.turns import turned
+from vgps_sim.people.parts import Pose, Tip, beside, knee, part, pointing, rod, slab
 
 HUB = 0.098  # [m] of the fingers' hinges above the tip
 RADIUS = 0.0055  # [m] of a fingertip

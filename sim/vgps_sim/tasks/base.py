@@ -103,8 +103,8 @@ class Task(Protocol):
         """What is to be done now."""
         ...
 
-    def located(self, physics: Physics) -> dict[str, Array]:
-        """Where the landmarks are, each (3,) [m]."""
+    def located(self, physics: Physics) -> Array:
+        """Where the landmarks are (N, 3) [m]."""
         ...
 
     def layout(self, rng: np.random.Generator) -> dict[str, Place]: ...

@@ -38,8 +38,8 @@ class PickPlace:
     def landmarks(self) -> tuple[str, ...]:
         return self.things
 
-    def located(self, physics: Physics) -> dict[str, Array]:
-        return {name: physics.position(name) for name in self.things}
+    def located(self, physics: Physics) -> Array:
+        return np.stack([physics.position(name) for name in self.things])
 
     @property
     def only_goal(self) -> Goal:

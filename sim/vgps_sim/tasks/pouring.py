@@ -19,7 +19,6 @@ from vgps_sim.objects.kitchen import (
 )
 from vgps_sim.tasks.base import LIFTED, STILL, Goal, Physics, Place
 
-MOUTH = "bottle_mouth"
 UPRIGHT = 0.97  # cosine of the bottle's tilt at which it still counts as standing
 AWAY = (0.125, 0.17)  # [m] of the bowl from the bottle
 
@@ -44,11 +43,12 @@ class Pouring:
 
     @property
     def landmarks(self) -> tuple[str, ...]:
-        """The bottle is two points, so that one sees how it leans."""
-        return (*self.things, MOUTH)
+        """The bottle is two points, so that one sees how it leans; the balls are one, in their middle."""
+        return (self.bottle, "bottle_mouth", self.bowl, "balls")
 
-    def located(self, physics: Physics) -> dict[str, Array]:
-        return {name: physics.position(name) for name in self.things} | {MOUTH: self.mouth(physics)}
+    def located(self, physics: Physics) -> Array:
+        balls = np.mean([physics.position(ball) for ball in BALLS], axis=0)
+        return np.stack([physics.position(self.bottle), self.mouth(physics), physics.position(self.bowl), balls])
 
     def goal(self, physics: Physics) -> Goal:
         """Where the bottle is carried; it is not put down there."""

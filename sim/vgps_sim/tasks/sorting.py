@@ -36,8 +36,8 @@ class Sorting:
     def landmarks(self) -> tuple[str, ...]:
         return self.things
 
-    def located(self, physics: Physics) -> dict[str, Array]:
-        return {name: physics.position(name) for name in self.things}
+    def located(self, physics: Physics) -> Array:
+        return np.stack([physics.position(name) for name in self.things])
 
     def goal(self, physics: Physics) -> Goal:
         """Of what is held; else the first that is not reached."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json as json_module
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, TypeVar
 
 import tyro
 
 from vgps_node.cli import choose
+from vgps_node.commands.numbers import Measured, tell
 
-T = TypeVar("T")
 PARTS = {
     "score": ("vgps_models.training.bench", "ScoreBench", "bench_score"),
     "train": ("vgps_models.training.bench_train", "TrainBench", "bench_train"),
@@ -25,12 +21,6 @@ PARTS = {
     "irl": ("vgps_models.irl.recovery", "Recovery", "recover"),
     "listen": ("vgps_node.listening", "ListenBench", "bench_listen"),
 }
-
-
-@dataclass(frozen=True)
-class BenchCommand(Generic[T]):
-    settings: tyro.conf.OmitArgPrefixes[T]
-    json: Path | None = None  # file to write the numbers to
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
@@ -51,16 +41,9 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     part, rest = choose("bench", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
     module, config_name, bench_name = PARTS[part]
     made = importlib.import_module(module)
-    from vgps_models.training import provenance
     from vgps_models.training.neighbours import machine
 
     kind = getattr(made, config_name)
-    command = tyro.cli(BenchCommand[kind], args=rest, prog=f"{prog} {part}", description=kind.__doc__)
-    numbers = getattr(made, bench_name)(command.settings)
-    numbers |= {"machine": machine(), "command": provenance.command(), "git": provenance.git_revision()}
-    text = json_module.dumps(numbers, indent=2)
-    if command.json is not None:
-        command.json.parent.mkdir(parents=True, exist_ok=True)
-        command.json.write_text(text + "\n")
-    print(text)
+    command = tyro.cli(Measured[kind], args=rest, prog=f"{prog} {part}", description=kind.__doc__)
+    tell(getattr(made, bench_name)(command.settings) | {"machine": machine()}, command.json)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from vgps_models.progress.backends import BackendConfig
 from vgps_node.cli import choose
+from vgps_node.commands.numbers import write_json
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _info(command: DataCommand) -> int:
     from vgps_models.data.check import info
 
     found = info(command.root)
-    _write(command.json, found.to_json())
+    write_json(command.json, found.to_json())
     console = Console()
     console.print(
         f"{command.root}: {found.episodes} episodes, {found.frames} frames at {found.fps} Hz, "
@@ -79,7 +79,7 @@ def _check(command: DataCommand) -> int:
     from vgps_models.data.check import check
 
     report = check(command.root)
-    _write(command.json, report.to_json())
+    write_json(command.json, report.to_json())
     console = Console()
     console.print(f"{report.root}: {report.episodes} sound episodes, {report.waiting} more wait to be merged")
     return _problems(console, report.problems)
@@ -152,12 +152,6 @@ def _problems(console: Console, problems: Sequence[Any]) -> int:
     for problem in problems:
         console.print(f"damaged: {problem}", markup=False)
     return 1 if problems else 0
-
-
-def _write(path: Path | None, content: dict[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json_module.dumps(content, indent=2) + "\n")
 
 
 FILTERS = ("progress", "outcome")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
@@ -17,6 +15,7 @@ from vgps_models.errors import DataError
 from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
 from vgps_node.cli import choose
+from vgps_node.commands.numbers import made, write_json
 
 PARTS = ("score", "report", "check")
 
@@ -96,7 +95,7 @@ def _score(command: ScoreCommand) -> int:
         console.print(f"unusable answer: {failure}", markup=False)
     known = [None if np.isnan(v) else round(float(v), 4) for v in estimate.values]
     numbers = {"name": scene.name, "task": scene.clip.task, "seconds": scene.seconds.round(3).tolist(), "values": known}
-    _write(command.json, numbers | {"source": estimate.source} | curve.to_json())
+    write_json(command.json, numbers | {"source": estimate.source} | curve.to_json())
     return 1 if estimate.failed else 0
 
 
@@ -140,7 +139,6 @@ def _check(command: CheckCommand) -> int:
     from vgps_models.data import EpisodeStore
     from vgps_models.progress import examination
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.training import provenance
     from vgps_node.commands.collect import bar
 
     store, estimator = EpisodeStore(command.data), make_estimator(command)
@@ -165,12 +163,5 @@ def _check(command: CheckCommand) -> int:
     console.print(table)
     verdict = "passes all controls" if numbers["passed"] else "does NOT pass the controls: do not rely on its numbers"
     console.print(f"{estimator.source} {verdict}; {numbers['failure_rate']:.1%} of the answers could not be used")
-    made = {"command": provenance.command(), "git": provenance.git_revision(), "data_sha256": store.data_hash()}
-    _write(command.json, numbers | made)
+    write_json(command.json, made(numbers) | {"data_sha256": store.data_hash()})
     return 0 if numbers["passed"] else 1
-
-
-def _write(path: Path | None, content: dict[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json_module.dumps(content, indent=1) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from vgps_models.errors import SpecError
 from vgps_node.cli import choose
+from vgps_node.commands.numbers import made, write_json
 
 if TYPE_CHECKING:
     from vgps_models.video.info import Info
@@ -112,7 +112,7 @@ def _pack(command: PackCommand) -> int:
     read = heard.total() - heard[THERE]
     console.print(f"{command.out}: {read} recordings read, {heard[THERE]} were there already", highlight=False)
     found = info(command.out)
-    _write(command.json, found.to_json() | {"source_problems": list(packed.problems)})
+    write_json(command.json, found.to_json() | {"source_problems": list(packed.problems)})
     return _tell(console, command.out, found)
 
 
@@ -127,7 +127,7 @@ def _info(command: InfoCommand) -> int:
             verify=command.verify,
             progress=lambda done, total: progress.update(line, completed=done, total=total),
         )
-    _write(command.json, found.to_json())
+    write_json(command.json, found.to_json())
     return _tell(Console(), command.root, found)
 
 
@@ -156,7 +156,6 @@ def _values(command: ValuesCommand) -> int:
 
     from vgps_models import checkpoint
     from vgps_models.icvf.examination import examine
-    from vgps_models.training import provenance
     from vgps_models.video import VideoShards
     from vgps_node.commands.collect import bar
 
@@ -171,7 +170,7 @@ def _values(command: ValuesCommand) -> int:
     with bar() as progress:
         line = progress.add_task("values", total=len(videos))
         found = examine(values, shards, videos, lambda: progress.advance(line))
-    _write(command.json, found | {"command": provenance.command(), "git": provenance.git_revision()})
+    write_json(command.json, made(found))
     table = Table("measure", "median", "95 % interval")
     for name, what in (("voc", "value rises with time (VOC)"), ("nearing", "embedding nears the end"),
                        ("monotone", "steps on which the value does not fall")):  # fmt: skip
@@ -209,12 +208,6 @@ def _tell(console: Console, root: Path, found: Info) -> int:
     if found.waiting:
         console.print(f"{found.waiting} recordings are in no finished shard; `vgps video pack` goes on with them")
     return 1 if found.damaged or found.waiting else 0
-
-
-def _write(path: Path | None, content: dict[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json_module.dumps(content, indent=1) + "\n")
 
 
 PARTS: dict[str, tuple[Any, Callable[[Any], int]]] = {

@@ -20,7 +20,7 @@ from vgps_node.study import markdown, plots
 from vgps_node.study.experiment import Experiment, bare, guided
 from vgps_node.study.recipe import RUNS, Recipe, recipe
 from vgps_node.study.record import Record, conditions
-from vgps_sim.statistics import crossed_gain
+from vgps_sim.statistics import Gain, crossed_gain
 
 LINKS = markdown.Links("vptr")
 FOLDER = RUNS / "vptr"
@@ -148,7 +148,8 @@ def _compared(title: str, groups: Mapping[str, str], records: Mapping[str, Recor
         points["bare"].append(record.rate("bare")[:2])
         for side in sides:
             won = _won(record, side)
-            points[side].append((float(np.nanmean(won)), record.rate(f"{side}-0")[1]))
+            alone = _crossed(won, np.zeros((1, won.shape[1])), record)  # with the spread over critics, as in the table
+            points[side].append((alone.difference, alone.difference_ci95))
             to_scratch = (
                 "" if side == "scratch" or "scratch" not in sides else _gain(won, _won(record, "scratch"), record)
             )
@@ -177,9 +178,13 @@ def _won(record: Record, side: str) -> np.ndarray:
 
 
 def _gain(won: np.ndarray, base: np.ndarray, record: Record) -> str:
-    paired = won[None, :, None] if len(base) > 1 else won[None, None]
-    gain = crossed_gain(paired, base[None], record.tasks)
+    gain = _crossed(won, base, record)
     return markdown.points(gain.difference, gain.difference_ci95)
+
+
+def _crossed(won: np.ndarray, base: np.ndarray, record: Record) -> Gain:
+    paired = won[None, :, None] if len(base) > 1 else won[None, None]
+    return crossed_gain(paired, base[None], record.tasks)
 
 
 def _values(folder: Path, pictures: Path) -> list[str]:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from vgps_models.spaces import Array
+from vgps_models.turns import turned
 from vgps_sim.objects import get_thing
 from vgps_sim.people.manner import Manner
-from vgps_sim.people.parts import TABLE, turned
+from vgps_sim.people.parts import TABLE
 from vgps_sim.people.stage import Stage, Stroke
 
 SPEED = 0.3  # [m/s] at pace 1

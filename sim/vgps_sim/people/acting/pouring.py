@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from vgps_models.spaces import Array
+from vgps_models.turns import about_x, turned
 from vgps_sim.objects.kitchen import BOTTLE_GRASP, BOTTLE_LENGTH
 from vgps_sim.people.acting.actor import Actor, Strokes
-from vgps_sim.people.parts import about_x, turned
 from vgps_sim.tasks import Pouring
 
 BEHIND = 0.11  # [m] from the bottle where the open hand sets out for it
