@@ -58,7 +58,7 @@ class CheckpointError(DataError):
 class Card:
     """What a checkpoint says about itself."""
 
-    kind: str  # "encoder", "policy", "critic", "progress" or "imagetext"
+    kind: str  # "encoder", "policy", "critic", "progress", "imagetext" or "points"
     architecture: Mapping[str, Any]  # part -> its config
     spec: ActionSpec | None = None  # none for an encoder, which knows no actions
     normaliser: Normaliser | None = None
@@ -78,7 +78,7 @@ class Card:
         out["normaliser"] = self.normaliser and self.normaliser.to_json()
         out["instructions"] = list(self.instructions)
         encoder = self.architecture["encoder"]
-        out["cameras"] = list(encoder["cameras"]) if "cameras" in encoder else [encoder["camera"]]
+        out["cameras"] = list(encoder.get("cameras", [encoder["camera"]] if "camera" in encoder else []))
         return out
 
     @classmethod
@@ -158,7 +158,7 @@ def read(name: str | Path, kind: str) -> tuple[Card, dict[str, Tensor]]:
 def load_encoder(name: str | Path) -> tuple[Card, Encoder]:
     """A trained encoder, for training on top of it."""
     card, tensors = read(name, "encoder")
-    return card, _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
+    return card, module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
 
 
 def make_encoder(architecture: Mapping[str, Any]) -> Encoder:
@@ -182,7 +182,7 @@ def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     card, tensors = read(name, "policy")
     action, normaliser = _action(name, card, spec)
     net = make_net(card.architecture["policy"])
-    return ChunkPolicy(_perception(name, card, tensors), _module(name, net, tensors, "policy"), action, normaliser)
+    return ChunkPolicy(_perception(name, card, tensors), module(name, net, tensors, "policy"), action, normaliser)
 
 
 def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> Critic:
@@ -193,7 +193,7 @@ def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     net = QEnsemble(CriticConfig.from_json(dict(card.architecture["critic"])))
     sees_pixels = card.architecture["encoder"].get("name") == resnet.NAME
     eyes = _pixel_perception(name, card, tensors) if sees_pixels else _perception(name, card, tensors)
-    return Critic(eyes, _module(name, net, tensors, "critic"), action, normaliser)
+    return Critic(eyes, module(name, net, tensors, "critic"), action, normaliser)
 
 
 def load_progress(name: str | Path, *, threads: int = 1) -> Learned:
@@ -202,7 +202,7 @@ def load_progress(name: str | Path, *, threads: int = 1) -> Learned:
     card, tensors = read(name, "progress")
     net = ProgressNet(ProgressConfig.from_json(card.architecture["progress"]))
     return Learned(
-        _perception(name, card, tensors), _module(name, net, tensors, "progress"),
+        _perception(name, card, tensors), module(name, net, tensors, "progress"),
         threshold=card.metrics.get("threshold", 0.5), name=find(name).stem,
     )  # fmt: skip
 
@@ -212,10 +212,10 @@ def load_video(name: str | Path) -> FrameValues:
     card, tensors = read(name, "encoder")
     if "icvf" not in card.architecture:
         raise CheckpointError(name, "architecture", "has no values of frames; it was not made by `vgps train video`")
-    encoder: Any = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
+    encoder: Any = module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
     config = MultilinearConfig.from_json(card.architecture["icvf"])
     values = FrameValues(MultilinearValue(FrameEncoder(encoder.image), config))
-    return _module(name, values, tensors, "icvf").eval()
+    return module(name, values, tensors, "icvf").eval()
 
 
 def load_imagetext(name: str | Path, *, threads: int = 1) -> OwnModel:
@@ -227,7 +227,7 @@ def load_imagetext(name: str | Path, *, threads: int = 1) -> OwnModel:
         fitted = Fitted(card.settings["alpha"], *(card.metrics[key] for key in ("low", "high", "threshold")))
     except KeyError as error:
         raise CheckpointError(name, "metrics", f"lacks {error}; train it again with `vgps train imagetext`") from None
-    return OwnModel(_perception(name, card, tensors), _module(name, net, tensors, "imagetext"), find(name).stem, fitted)
+    return OwnModel(_perception(name, card, tensors), module(name, net, tensors, "imagetext"), find(name).stem, fitted)
 
 
 def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:
@@ -245,13 +245,13 @@ def _action(name: str | Path, card: Card, spec: ActionSpec | None) -> tuple[Acti
 
 
 def _perception(name: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> Perception:
-    encoder = _module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
+    encoder = module(name, make_encoder(card.architecture["encoder"]), tensors, "encoder")
     return _checked(name, card, Perception(encoder, _language(card, tensors)))
 
 
 def _pixel_perception(name: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> resnet.PixelPerception:
     config = resnet.ResNetConfig.from_json(dict(card.architecture["encoder"]))
-    encoder = _module(name, resnet.ResNetEncoder(config), tensors, "encoder")
+    encoder = module(name, resnet.ResNetEncoder(config), tensors, "encoder")
     return _checked(name, card, resnet.PixelPerception(encoder, _language(card, tensors)))
 
 
@@ -265,10 +265,11 @@ def _checked(name: str | Path, card: Card, eyes: E) -> E:
     return eyes
 
 
-def _module(name: str | Path, module: M, tensors: Mapping[str, Tensor], part: str) -> M:
+def module(name: str | Path, empty: M, tensors: Mapping[str, Tensor], part: str) -> M:
+    """`empty` with the weights of one part; refused where they do not fit."""
     mine = {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
     try:
-        module.load_state_dict(mine)
+        empty.load_state_dict(mine)
     except RuntimeError as error:
         raise CheckpointError(name, f"architecture.{part}", f"does not fit the weights: {error}") from None
-    return module
+    return empty

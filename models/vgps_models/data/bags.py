@@ -83,15 +83,15 @@ class BagIndex:
             return attempts.setdefault(episode, Attempt("", path, episode))
 
         try:
-            for schema, channel, message, decode in _messages(path):
+            for schema, channel, message, decode in messages(path):
                 if channel.topic == self._task_topic:
                     state = decode(message)
-                    states.append((_stamp(message), int(state.episode)))
+                    states.append((stamp_of(message), int(state.episode)))
                     attempt = attempt_of(int(state.episode))
                     attempt.task = attempt.task or str(state.instruction)
                     attempt.success = bool(state.success) or bool(attempt.success)
                 elif schema in (RAW, COMPRESSED):
-                    seen.append((_stamp(message), channel.topic, message.log_time))
+                    seen.append((stamp_of(message), channel.topic, message.log_time))
         except BROKEN as error:
             told = str(error) or type(error).__name__
             self.problems.append(f"{path} is damaged or cut short ({told}); it was read as far as it goes")
@@ -139,12 +139,12 @@ def pictures(
     topic, chosen = attempt.topics[camera], set(attempt.times[camera] if times is None else map(int, times))
     span = (min(chosen), max(chosen) + 1)
     try:
-        for schema, channel, message, decode in _messages(attempt.path, [topic], span):
+        for schema, channel, message, decode in messages(attempt.path, [topic], span):
             if channel.topic == topic and message.log_time in chosen:
 
                 def picture(schema: str = schema, message: Any = message, decode: Any = decode) -> Image:
                     try:
-                        return _pixels(decode(message), schema, f"{attempt.path} {topic}")
+                        return pixels(decode(message), schema, f"{attempt.path} {topic}")
                     except BROKEN as error:
                         raise DataError(f"{attempt.path}: images of {camera} cannot be read ({error})") from None
 
@@ -153,7 +153,7 @@ def pictures(
         raise DataError(f"{attempt.path}: images of {camera} cannot be read ({error})") from None
 
 
-def _messages(
+def messages(
     path: Path, topics: Sequence[str] | None = None, span: tuple[int, int] | None = None
 ) -> Iterator[tuple[str, Any, Any, Any]]:
     """(schema name, channel, message, what decodes it) of a file; a damaged one raises where it breaks.
@@ -185,7 +185,7 @@ def _messages(
             yield schema.name, channel, message, decode
 
 
-def _stamp(message: Any) -> int:
+def stamp_of(message: Any) -> int:
     """Of a message that begins with a header [ns], without decoding the rest; the log time when it bears none."""
     if len(message.data) < 12:
         return message.log_time
@@ -194,7 +194,7 @@ def _stamp(message: Any) -> int:
     return 1_000_000_000 * seconds + nanoseconds or message.log_time
 
 
-def _pixels(message: Any, schema: str, name: str) -> Image:
+def pixels(message: Any, schema: str, name: str) -> Image:
     """(h, w, 3) uint8 RGB. Sizes are checked before they are believed."""
     if schema == COMPRESSED:
         try:

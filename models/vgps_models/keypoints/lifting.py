@@ -49,8 +49,14 @@ def metres(depth: NDArray[np.generic]) -> Array:
     return np.where(np.isfinite(made) & (made > 0), made, np.nan)
 
 
-def lift(depth: Array, pixels: Array, confidence: Array, camera: Intrinsics, settings: Lifting | None = None) -> Points:
-    """Landmarks (K, 2) [px] with confidence (K,) over depth (height, width) [m], see `metres`."""
+def lift(
+    depth: Array, pixels: Array, confidence: Array, camera: Intrinsics, settings: Lifting | None = None, *,
+    under: Array | None = None,
+) -> Points:  # fmt: skip
+    """Landmarks (K, 2) [px] with confidence (K,) over depth (height, width) [m], see `metres`.
+
+    under (K,): how far below the surface each lies [m]; none: as the settings say.
+    """
     camera.require(depth.shape, "depth")
     s = settings or Lifting()
     found, share = np.full(len(pixels), np.nan), np.zeros(len(pixels))
@@ -60,7 +66,8 @@ def lift(depth: Array, pixels: Array, confidence: Array, camera: Intrinsics, set
         found[np.abs(found - np.nanmedian(found)) > s.apart] = np.nan
     known = np.isfinite(found)
     points = camera.lift(pixels, found)
-    points += s.inside * points / np.linalg.norm(points, axis=-1, keepdims=True)
+    inside = np.full(len(pixels), s.inside) if under is None else under
+    points += inside[:, None] * points / np.linalg.norm(points, axis=-1, keepdims=True)
     return Points(points, np.where(known, np.clip(confidence, 0, 1) * share, 0.0))
 
 

@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 640, 480  # [px] as depth cameras have
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """T frames of one view, `FPS` a second.
+    """T frames of one view, `fps` a second.
 
     rgb (T, h, w, 3) uint8, depth (T, h, w) [m]. hand (T, 21, 3), elbow and shoulder (T, 3): true positions in the
     camera's frame [m], which has x to the right, y down and z forward. tip (T, 3): between the fingertips. gap (T,):
@@ -38,24 +38,42 @@ class Film:
     shoulder: Array
     tip: Array
     gap: Array
+    fps: int = FPS
 
     def __len__(self) -> int:
         return len(self.rgb)
 
     @property
     def seconds(self) -> Array:
-        return np.arange(len(self)) / FPS
+        return np.arange(len(self)) / self.fps
 
 
-def film(task_id: str, seed: int, *, width: int = WIDTH, height: int = HEIGHT, failures: float = 0.25) -> Film:
-    """One performance of a `Person` from somewhere around the table; drawn from task and seed as all are."""
+def film(
+    task_id: str, seed: int, *, width: int = WIDTH, height: int = HEIGHT, failures: float = 0.25, fps: int = FPS,
+    whole: bool = False,
+) -> Film:  # fmt: skip
+    """One performance of a `Person` from somewhere around the table; drawn from task and seed as all are.
+
+    whole: from farther off, so that elbow and shoulder are in the picture.
+    """
     watching = _Watching(width, height)
     # The pictures of the performance itself are not looked at: small ones cost nothing.
-    performed = perform("person", task_id, seed, size=16, failures=failures, front=0.0, watch=watching)
+    performed = perform(
+        "person", task_id, seed, size=16, failures=failures, front=0.0, fps=fps, whole=whole, watch=watching
+    )
     made: dict[str, Any] = {name: np.stack(taken) for name, taken in watching.taken.items()}
     if watching.camera is None or watching.pose is None:
         raise DataError(f"{task_id}, seed {seed}: nothing was filmed")
-    return Film(performed, watching.camera, watching.pose, **made)
+    return Film(performed, watching.camera, watching.pose, **made, fps=fps)
+
+
+def camera_frame(stage: Stage, name: str) -> Array:
+    """Pose (4, 4) of a camera in the base frame: x to the right, y down, z forward."""
+    number, pose = stage.model.camera(name).id, np.eye(4)
+    # MuJoCo's cameras look along -z with y up.
+    pose[:3, :3] = stage.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
+    pose[:3, 3] = stage.data.cam_xpos[number]
+    return pose
 
 
 class _Watching:
@@ -73,10 +91,7 @@ class _Watching:
         number = stage.model.camera(name).id
         if self.camera is None:
             self.camera = Intrinsics.of_fovy(self.width, self.height, float(stage.model.cam_fovy[number]))
-            self.pose = np.eye(4)
-            # MuJoCo's cameras look along -z with y up.
-            self.pose[:3, :3] = stage.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
-            self.pose[:3, 3] = stage.data.cam_xpos[number]
+            self.pose = camera_frame(stage, name)
         rgb, depth = stage.filmed(name, self.height, self.width)
         seen = body.seen(stage.tip)
         points = {"hand": seen.hand, "elbow": seen.elbow, "shoulder": seen.shoulder, "tip": stage.tip.position}

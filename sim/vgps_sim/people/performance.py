@@ -16,11 +16,11 @@ from vgps_sim.people.manner import draw_manner
 from vgps_sim.people.parts import Embodiment, Tip
 from vgps_sim.people.person import Person
 from vgps_sim.people.setting import ROOM, make_setting
-from vgps_sim.people.stage import Stage
-from vgps_sim.people.views import IN_FRONT, View, free_view, front_view
+from vgps_sim.people.stage import FPS, Stage
+from vgps_sim.people.views import IN_FRONT, View, free_view, front_view, whole_view
 from vgps_sim.tasks import PickPlace, Place, Pouring, Sorting, Task, get_task, number_of
 
-SHORTEST = 20  # frames; the longest are as long as the task may take
+SHORTEST = 20  # frames at `FPS`; the longest are as long as the task may take
 TALL = {"bottle": 0.17}  # [m] that a picture must hold of a thing; of others the table does
 ACROSS = 0.5  # largest cosine between where the bowl is, seen from the bottle, and where the person is
 
@@ -57,12 +57,15 @@ def perform(
     failures: float = 0.25,
     front: float = 0.5,
     attempt: int = 0,
+    fps: int = FPS,
+    whole: bool = False,
     watch: Callable[[Stage, Sequence[View]], None] | None = None,
 ) -> Performance:
     """Play and film one performance; all of it is drawn from embodiment, task, seed and attempt.
 
     views: cameras that look on; more of them change nothing else. failures: share that is meant to fail.
     front: share whose first view is the robot's front camera. watch: also called at every frame.
+    fps: frames a second. whole: from farther off, with all of the arm; of a person.
     """
     task, make = get_task(task_id), get_embodiment(embodiment)
     key = [list(EMBODIMENTS).index(embodiment), number_of(task_id), abs(int(seed)), attempt]
@@ -79,10 +82,13 @@ def perform(
         body.lean_over(scenery)
     aside = (task.bottle, task.bowl) if isinstance(task, Pouring) else None
     body.side = _side(body, (*grasped, *fitted), aside, places, from_front, play)
-    filmed = list(_views(views, body, places, from_front, cameras))
+    filmed = list(
+        _views(views, body, places, from_front, cameras) if not whole else _whole(views, body, places, cameras)
+    )
     setting = make_setting(task, body, filmed, places, scenery)
     home = home_of(body.side, play)
-    stage = Stage(task, setting, body, Tip(home, body.natural_yaw, float(play.uniform(0.02, 0.05))))
+    stage = Stage(task, setting, body, Tip(home, body.natural_yaw, float(play.uniform(0.02, 0.05))), fps)
+    longest, shortest = (count * fps // FPS for count in (task.max_steps, SHORTEST))
     frames: dict[str, list[Image]] = {view.name: [] for view in filmed}
 
     def take() -> int:
@@ -94,8 +100,8 @@ def perform(
 
     try:
         take()
-        for _ in _moments(stage, actor_of(task)(stage, manner, play, home)):
-            if take() == task.max_steps:
+        for _ in _moments(stage, actor_of(task)(stage, manner, play, home), shortest):
+            if take() == longest:
                 break
         success = task.success(stage)
     finally:
@@ -104,14 +110,14 @@ def perform(
     return Performance(task_id, embodiment, seed, words, pictures, success, manner.fault, manner.mended)
 
 
-def _moments(stage: Stage, actor: Actor) -> Iterator[None]:
+def _moments(stage: Stage, actor: Actor, shortest: int) -> Iterator[None]:
     """A frame each, until the actor is done and there are enough of them."""
     count = 1
     for stroke in actor.act():
         for _ in stage.follow(stroke):
             count += 1
             yield
-    while count < SHORTEST:
+    while count < shortest:
         for _ in stage.follow(actor.rest()):
             count += 1
             yield
@@ -124,6 +130,17 @@ def _views(
     for number, own in enumerate(rng.spawn(count)):
         front = from_front and number == 0
         yield front_view(own) if front else free_view(f"free_{number}", embodiment, points, own)
+
+
+def _whole(count: int, body: Embodiment, places: dict[str, Place], rng: np.random.Generator) -> Iterator[View]:
+    if not isinstance(body, Person):
+        raise SpecError(f"of a {body.name} there is no whole arm to be filmed; of a person there is")
+    tips = [
+        Tip(np.array([p.x, p.y, height]), body.natural_yaw, 0.03) for p in places.values() for height in (0.02, 0.2)
+    ]
+    points = np.concatenate([body.seen(tip).outline for tip in tips])
+    for number, own in enumerate(rng.spawn(count)):
+        yield whole_view(f"whole_{number}", body, points, own)
 
 
 def _concerned(task: Task, fault: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -23,6 +23,11 @@ class Seen:
     elbow: Array
     shoulder: Array
 
+    @property
+    def outline(self) -> Array:
+        """Shoulder, elbow, wrist and the fingertips (8, 3)."""
+        return np.stack([self.shoulder, self.elbow, self.hand[0], *self.hand[4::4]])
+
 
 class Person:
     """A hand of some size and skin that pinches from above, with the arm that it hangs on. `lean_over` for pouring."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from vgps_models.errors import SpecError
 from vgps_models.spaces import Array, Image
 from vgps_sim.objects import get_thing
 from vgps_sim.people.parts import Embodiment, Tip, follow
@@ -52,15 +53,19 @@ class Held:
 
 
 class Stage(Tabletop):
-    """`Physics` for a task: a held thing counts as touched by two fingers."""
+    """`Physics` for a task: a held thing counts as touched by two fingers. fps: frames a second of `follow`."""
 
-    def __init__(self, task: Task, setting: Setting, embodiment: Embodiment, tip: Tip) -> None:
+    def __init__(self, task: Task, setting: Setting, embodiment: Embodiment, tip: Tip, fps: int = FPS) -> None:
         super().__init__(setting.spec.compile(), task.things)
         self.task, self.embodiment, self.tip = task, embodiment, tip
         self.scales, self.clutter = setting.scales, setting.clutter
         self.held: Held | None = None
         self._renderers = Renderers(self.model)
-        self._steps, self._per_frame = 0, round(1 / (FPS * self.model.opt.timestep))
+        self._steps, self._per_frame = 0, round(1 / (fps * self.model.opt.timestep))
+        if abs(self._per_frame * self.model.opt.timestep * fps - 1) > 1e-6:
+            raise SpecError(
+                f"{fps} frames a second are no whole number of steps of {self.model.opt.timestep} s; 25 are"
+            )
         for name, place in setting.places.items():
             self.put(name, place, self.rest_height(name))
         mujoco.mj_step(self.model, self.data, 50)  # things settle
@@ -113,6 +118,11 @@ class Stage(Tabletop):
             self._show()
             if self._steps % self._per_frame == 0:
                 yield
+
+    def stand(self, tip: Tip) -> None:
+        """Be there at once, with what is held."""
+        self.tip = tip
+        self._show()
 
     def picture(self, camera: str, size: int) -> Image:
         return self._renderers.draw(self.data, camera, size, size)

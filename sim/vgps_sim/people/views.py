@@ -46,6 +46,18 @@ def free_view(name: str, embodiment: Embodiment, points: Array, rng: np.random.G
             return View(name, camera)
 
 
+def whole_view(name: str, embodiment: Embodiment, points: Array, rng: np.random.Generator) -> View:
+    """From farther off, so that all of a person's arm is in the picture too, which `points` (n, 3) [m] has to hold."""
+    middle = points.mean(0)
+    while True:
+        azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 0.9)
+        fovy, distance = rng.uniform(40.0, 58.0), rng.uniform(0.8, 1.5)
+        direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+        camera = _camera(middle + distance * np.array(direction), middle + rng.uniform(-0.05, 0.05, 3), fovy)
+        if _shows(camera, points) and not embodiment.hides(np.array(camera.position), points):
+            return View(name, camera)
+
+
 def _shows(camera: Camera, points: Array) -> bool:
     """All points are well within the picture and none is right before the lens."""
     rotation = np.empty(9)

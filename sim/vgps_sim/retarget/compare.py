@@ -18,6 +18,7 @@ from vgps_sim.retarget.maps import joint_map
 from vgps_sim.retarget.motion import end_effector_only, retarget
 from vgps_sim.retarget.reaching import Noise, Reaching, reaching
 from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
+from vgps_sim.retarget.shown import Shown
 
 TOUCHING = 0.001  # [m] deeper than this into something is a collision
 
@@ -41,8 +42,8 @@ def bench_retarget(config: RetargetBench | None = None) -> dict[str, Any]:
 def _measured(arm: str, config: RetargetBench) -> dict[str, Any]:
     chain = get_chain(arm)
     ways: dict[str, Callable[[Reaching], Motion]] = {
-        "end_effector": lambda shown: _alone(arm, chain, shown, shown.tip),
-        "end_effector_smoothed": lambda shown: _alone(arm, chain, shown, smoothed(shown.tip)),
+        "end_effector": lambda shown: alone(arm, chain, shown, shown.tip),
+        "end_effector_smoothed": lambda shown: alone(arm, chain, shown, smoothed(shown.tip)),
         "retargeted": lambda shown: retarget(arm, chain, shown, config.weights),
     }
     rows: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
@@ -52,7 +53,8 @@ def _measured(arm: str, config: RetargetBench) -> dict[str, Any]:
             began = time.perf_counter()
             motion = solve(shown)
             seconds = time.perf_counter() - began
-            rows[way].append(measures(arm, chain, motion, shown) | {"frames_per_s": len(shown.tip) / seconds})
+            found = measures(arm, chain, motion, shown) | against(chain, motion, shown.true_tip)
+            rows[way].append(found | {"frames_per_s": len(shown.tip) / seconds})
     medians = {way: {k: float(np.median([r[k] for r in found])) for k in found[0]} for way, found in rows.items()}
     one, two = medians["end_effector"], medians["retargeted"]
     alike = [b["likeness"] > a["likeness"] for a, b in zip(rows["end_effector"], rows["retargeted"], strict=True)]
@@ -73,22 +75,29 @@ def smoothed(path: Path, frames: int = 15) -> Path:
     return Path(position, left @ right, path.period)
 
 
-def measures(arm: str, chain: Chain, motion: Motion, shown: Reaching) -> dict[str, float]:
-    """position_mm, rotation_deg: medians of the tool's error to what was seen, and to what was done. displacement: mean
-    way of a joint [rad]. jerk: RMS [rad/s^3]. likeness: see `JointMap`. limits_broken, collisions: frames."""
-    refiner, q, period = Refiner(chain), motion.q, shown.tip.period
-    seen, true = refiner.errors(q, shown.tip), refiner.errors(q, shown.true_tip)
+def measures(arm: str, chain: Chain, motion: Motion, shown: Shown) -> dict[str, float]:
+    """position_mm, rotation_deg: medians of the tool's error to what was seen. displacement: mean way of a joint [rad].
+    jerk: RMS [rad/s^3]. likeness: see `JointMap`. limits_broken, collisions: frames."""
+    q, period = motion.q, shown.tip.period
+    position, rotation = Refiner(chain).errors(q, shown.tip)
     low, high = chain.limits
     return {
-        "position_mm": float(np.median(seen[0]) * 1e3),
-        "rotation_deg": float(np.degrees(np.median(seen[1]))),
-        "true_position_mm": float(np.median(true[0]) * 1e3),
-        "true_rotation_deg": float(np.degrees(np.median(true[1]))),
+        "position_mm": float(np.median(position) * 1e3),
+        "rotation_deg": float(np.degrees(np.median(rotation))),
         "displacement": float(np.abs(np.diff(q, axis=0)).sum(0).mean()),
         "jerk": float(np.sqrt((np.diff(q, 3, axis=0) ** 2).mean()) / period**3),
         "likeness": joint_map(arm).likeness(q, angles(shown.arm)),
         "limits_broken": float(((q < low - 1e-9) | (q > high + 1e-9)).any(1).sum()),
         "collisions": float(collisions(chain, q)),
+    }
+
+
+def against(chain: Chain, motion: Motion, true: Path) -> dict[str, float]:
+    """Medians of the tool's error to where the fingers really were."""
+    position, rotation = Refiner(chain).errors(motion.q, true)
+    return {
+        "true_position_mm": float(np.median(position) * 1e3),
+        "true_rotation_deg": float(np.degrees(np.median(rotation))),
     }
 
 
@@ -104,6 +113,7 @@ def collisions(chain: Chain, q: Array) -> int:
     return hit
 
 
-def _alone(arm: str, chain: Chain, shown: Reaching, path: Path) -> Motion:
+def alone(arm: str, chain: Chain, shown: Shown, path: Path) -> Motion:
+    """The tool along `path`, and no thought of how the person's joints moved."""
     q = end_effector_only(chain, path, np.array(joint_map(arm).home))
     return Motion(q, *Refiner(chain).errors(q, shown.tip))

@@ -8,11 +8,11 @@ import numpy as np
 from vgps_models.spaces import Array
 from vgps_sim.retarget.human import angles
 from vgps_sim.retarget.maps import joint_map
-from vgps_sim.retarget.reaching import Reaching
 from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
+from vgps_sim.retarget.shown import Shown
 
 
-def retarget(arm: str, chain: Chain, shown: Reaching, weights: Weights | None = None) -> Motion:
+def retarget(arm: str, chain: Chain, shown: Shown, weights: Weights | None = None) -> Motion:
     """The person's motion on the arm: mapped joint by joint, then refined until the tool is where the fingers were."""
     mapped = joint_map(arm)(angles(shown.arm))
     start = end_effector_only(chain, shown.tip, mapped[0])

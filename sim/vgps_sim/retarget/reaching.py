@@ -16,6 +16,7 @@ from vgps_models.spaces import Array
 from vgps_sim.people.parts import knee
 from vgps_sim.retarget.human import Arm
 from vgps_sim.retarget.refine import Path
+from vgps_sim.retarget.shown import Shown
 
 HZ = 30
 PALM, FINGERS = 0.10, 0.09  # [m] from the wrist to the knuckles, and on to where thumb and fingers meet
@@ -33,11 +34,9 @@ class Noise:
 
 
 @dataclass(frozen=True, eq=False)
-class Reaching:
-    """arm: the person's, in the base frame [m]. tip: where a gripper would be. true_tip: the same without noise."""
+class Reaching(Shown):
+    """true_tip: the tip without noise."""
 
-    arm: Arm
-    tip: Path
     true_tip: Path
 
 

@@ -1,4 +1,4 @@
-"""vgps collect, vgps scenes"""
+"""vgps collect, vgps scenes, vgps poses"""
 
 from __future__ import annotations
 
@@ -66,4 +66,20 @@ def scenes(arguments: Sequence[str], *, prog: str) -> int:
         line = progress.add_task("scenes", total=config.count)
         folder = collect_scenes(config, lambda done: progress.update(line, advance=done))
     print(f"{folder}: {config.count} scenes")
+    return 0
+
+
+def poses(arguments: Sequence[str], *, prog: str) -> int:
+    """Make labelled pictures of a person over a table, from which a finder of joints and things learns.
+
+    Examples:
+        vgps poses --out data/poses --count 10000
+    """
+    from vgps_sim.human.posing import PosesConfig, collect_poses
+
+    config = tyro.cli(PosesConfig, args=list(arguments), prog=prog, description=poses.__doc__)
+    with bar() as progress:
+        line = progress.add_task("pictures", total=config.count)
+        folder = collect_poses(config, lambda done: progress.update(line, advance=done))
+    print(f"{folder}: {config.count} pictures")
     return 0

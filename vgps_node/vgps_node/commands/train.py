@@ -1,4 +1,4 @@
-"""vgps train encoder|video|policy|critic|pixels|progress|imagetext|trust"""
+"""vgps train encoder|video|policy|critic|pixels|progress|imagetext|points|trust"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PARTS = {
     "pixels": ("pixel_critic", "PixelTraining", "train_pixels"),
     "progress": ("progress", "ProgressTraining", "train_progress"),
     "imagetext": ("imagetext", "ImageTextTraining", "train_imagetext"),
+    "points": ("points", "PointTraining", "train_points"),
     "trust": ("trust", "TrustCalibration", "calibrate_trust"),
 }
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps train pixels --data data/mixed --policy runs/policy.safetensors --out runs/pixel_critic.safetensors
         vgps train progress --data data/mixed --out runs/progress.safetensors
         vgps train imagetext --data data/vlmrm --out runs/imagetext.safetensors
+        vgps train points --data data/poses --out runs/points.safetensors
         vgps train trust --data data/mixed --policy runs/policy.safetensors --critic runs/critic.safetensors
     Several processes or GPUs:
         accelerate launch --multi_gpu --num_processes 2 .venv/bin/vgps train critic --threads 1

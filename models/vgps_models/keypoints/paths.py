@@ -1,0 +1,75 @@
+"""Points over a whole recording: what is impossible is dropped, gaps are bridged, the rest is smoothed without lag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vgps_models.errors import DataError
+from vgps_models.keypoints.filters import OneEuro, OneEuroConfig
+from vgps_models.spaces import Array
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    window: float = 0.25  # [s] to either side, whose median says where a point about is
+    stray: float = 0.05  # [m] from there a point is not believed
+    bridged: float = 0.5  # [s] a gap so long is bridged without a word
+    smoothing: OneEuroConfig | None = field(default_factory=OneEuroConfig)  # none: as seen
+
+
+def cleaned(
+    points: Array, seconds: Array, config: PathConfig = PathConfig()
+) -> tuple[Array, list[tuple[float, float]]]:
+    """Points (T, K, 3), NaN where unknown -> all of them known, and the gaps that were bridged though they are long:
+    when each began and how long it was [s]. DataError where a point is never known."""
+    made = without_strays(points, seconds, config)
+    known: NDArray[np.bool_] = ~np.isnan(made).any(axis=-1)
+    for k in np.flatnonzero(~known.any(axis=0)):
+        raise DataError(f"point {k} is seen in none of {len(points)} frames")
+    for k in range(points.shape[1]):
+        for axis in range(3):
+            made[:, k, axis] = np.interp(seconds, seconds[known[:, k]], made[known[:, k], k, axis])
+    if config.smoothing is not None:
+        made = (
+            _smooth(made, seconds, config.smoothing) + _smooth(made[::-1], -seconds[::-1], config.smoothing)[::-1]
+        ) / 2
+    return made, [gap for gap in gaps(np.asarray(known.any(axis=1)), seconds) if gap[1] > config.bridged]
+
+
+def without_strays(points: Array, seconds: Array, config: PathConfig) -> Array:
+    """Points (T, K, 3) of which those are NaN that are far from where the same point is just before and after."""
+    made = points.copy()
+    for t, now in enumerate(seconds):
+        near = np.abs(seconds - now) <= config.window
+        with np.errstate(invalid="ignore"):
+            usual = _median(points[near])
+            made[t][np.linalg.norm(points[t] - usual, axis=-1) > config.stray] = np.nan
+    return made
+
+
+def gaps(known: NDArray[np.bool_], seconds: Array) -> list[tuple[float, float]]:
+    """Where nothing is known (T,): when it begins [s] and for how long [s]."""
+    made, began = list[tuple[float, float]](), None
+    for yes, at in zip(known, seconds, strict=True):
+        if not yes and began is None:
+            began = float(at)
+        elif yes and began is not None:
+            made.append((began, float(at) - began))
+            began = None
+    if began is not None:
+        made.append((began, float(seconds[-1]) - began))
+    return made
+
+
+def _median(points: Array) -> Array:
+    """Over the first axis, of what is known; NaN of nothing."""
+    unknown = ~np.isfinite(points).all(0) & ~np.isfinite(points).any(0)
+    return np.where(unknown, np.nan, np.nanmedian(np.where(unknown, 0.0, points), axis=0))
+
+
+def _smooth(points: Array, seconds: Array, config: OneEuroConfig) -> Array:
+    smooth = OneEuro(config)
+    return np.stack([smooth(row, float(at)) for row, at in zip(points, seconds, strict=True)])

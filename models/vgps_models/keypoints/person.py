@@ -1,0 +1,89 @@
+"""A person's arm and hand in pictures with depth, one at a time: where the joints are, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vgps_models.keypoints.camera import Intrinsics
+from vgps_models.keypoints.hands import LANDMARKS, Hand
+from vgps_models.keypoints.lifting import Lifting, Points, lift
+from vgps_models.keypoints.located import Located
+from vgps_models.spaces import Array, Image
+
+ARM = ("shoulder", "elbow", "wrist")
+FindHands = Callable[[Image], Sequence[Hand]]
+FindArm = Callable[[Image], Located]
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    sure: float = 0.4  # confidence from which a joint of the arm counts as seen
+    around: float = 0.24  # [m] of the picture to each side of the wrist in which the hand is looked for
+    near: float = 0.12  # [m] between the arm's wrist and the hand's, beyond which the hand is another's
+    hand: Lifting = field(default_factory=Lifting)
+    arm: Lifting = field(default_factory=lambda: Lifting(radius=1, apart=np.inf, nearest=0.04))
+
+
+@dataclass(frozen=True, eq=False)
+class PersonSeen:
+    """Of one frame. hand (21) and arm (3, `ARM`): points in the camera's frame [m]; pixels of both; side: what the hand
+    was called, "" if none was found. hands: how many there were."""
+
+    hand: Points
+    hand_pixels: Array
+    arm: Points
+    arm_pixels: Array
+    side: str
+    hands: int
+
+
+NOTHING = Points(np.full((LANDMARKS, 3), np.nan), np.zeros(LANDMARKS))
+
+
+class PersonWatcher:
+    """Looks for the hand where the arm's wrist is, for there it is large in the picture; else in all of it.
+
+    under (3,): how far the arm's joints lie below the skin or sleeve that is seen [m].
+    """
+
+    def __init__(
+        self, find_hands: FindHands, find_arm: FindArm, under: Array, camera: Intrinsics,
+        config: WatchConfig = WatchConfig(),
+    ) -> None:  # fmt: skip
+        self.find_hands, self.find_arm, self.under = find_hands, find_arm, under
+        self.camera, self.config = camera, config
+
+    def __call__(self, rgb: Image, depth: Array) -> PersonSeen:
+        """rgb (h, w, 3) uint8, depth (h, w) [m] with NaN for holes."""
+        located = self.find_arm(rgb)
+        sure = np.where(located.confidence >= self.config.sure, located.confidence, 0.0)
+        pixels = np.where(sure[:, None] > 0, located.pixels, np.nan)
+        arm = lift(depth, pixels, sure, self.camera, self.config.arm, under=self.under)
+        hands = self._hands(rgb, pixels[2], arm.position[2])
+        if not hands:
+            return PersonSeen(NOTHING, np.full((LANDMARKS, 2), np.nan), arm, pixels, "", 0)
+        lifted = [lift(depth, h.pixels, np.full(LANDMARKS, h.confidence), self.camera, self.config.hand) for h in hands]
+        best = self._own(lifted, arm.position[2])
+        if best is None:
+            return PersonSeen(NOTHING, np.full((LANDMARKS, 2), np.nan), arm, pixels, "", len(hands))
+        return PersonSeen(lifted[best], hands[best].pixels, arm, pixels, hands[best].side, len(hands))
+
+    def _hands(self, rgb: Image, pixel: Array, wrist: Array) -> Sequence[Hand]:
+        """With pixels of the whole picture."""
+        if np.isfinite(wrist).all():
+            half = max(48.0, self.config.around * self.camera.fx / wrist[2])
+            (left, top), (right, bottom) = (np.clip(np.round(pixel + s * half), 0, rgb.shape[1::-1]) for s in (-1, 1))
+            crop = rgb[int(top) : int(bottom), int(left) : int(right)]
+            if min(crop.shape[:2]) > 32 and (found := self.find_hands(np.ascontiguousarray(crop))):
+                return [Hand(hand.pixels + (left, top), hand.side, hand.confidence) for hand in found]
+        return self.find_hands(rgb)
+
+    def _own(self, hands: Sequence[Points], wrist: Array) -> int | None:
+        """Which hand hangs on the arm; the surest where no arm is seen."""
+        if not np.isfinite(wrist).all():
+            return 0
+        away = [float(np.nanmin(np.r_[np.linalg.norm(h.position[:1] - wrist, axis=1), np.inf])) for h in hands]
+        return int(np.argmin(away)) if min(away) < self.config.near else None
