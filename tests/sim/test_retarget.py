@@ -13,7 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_sim.retarget.chains import CHAINS, get_chain
-from vgps_sim.retarget.compare import RetargetBench, bench_retarget, collisions, smoothed
+from vgps_sim.retarget.collisions import collisions
+from vgps_sim.retarget.compare import RetargetBench, bench_retarget, smoothed
 from vgps_sim.retarget.human import ANGLES, Arm, angles, posture
 from vgps_sim.retarget.maps import joint_map
 from vgps_sim.retarget.motion import end_effector_only, retarget

@@ -34,6 +34,8 @@ COMMANDS: dict[str, Command] = {
     "video": Command("video:main", "pack, count and look at video without actions"),
     "progress": Command("progress:main", "how far along an episode is, and whether the estimator can be trusted"),
     "reward": Command("reward:main", "learn a reward by watching a person, and check what it is worth"),
+    "film": Command("retarget:film", "film a person in simulation, with depth, as a recording"),
+    "retarget": Command("retarget:main", "bring a person's motion from a recording to an arm, with a page of plots"),
     "study": Command("study:main", "a study: train, play on the report seeds, write its page in docs"),
     "bench": Command("bench:main", "measure latencies of this machine"),
     "doctor": Command("doctor:main", "what this machine has and lacks, and the command that mends it"),

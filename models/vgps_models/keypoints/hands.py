@@ -15,6 +15,11 @@ from vgps_models.spaces import Array, Image
 
 WEIGHTS = "hand_landmarker.task"
 LANDMARKS = 21
+# How far under the skin the joints lie [m], of a hand of 19 cm.
+UNDER = np.array([
+    0.024, 0.015, 0.010, 0.009, 0.008, 0.011, 0.008, 0.008, 0.007, 0.011, 0.008,
+    0.008, 0.006, 0.010, 0.007, 0.007, 0.006, 0.009, 0.006, 0.006, 0.005,
+])  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ class PathConfig:
     window: float = 0.25  # [s] to either side, whose median says where a point about is
     stray: float = 0.05  # [m] from there a point is not believed
     bridged: float = 0.5  # [s] a gap so long is bridged without a word
-    smoothing: OneEuroConfig | None = field(default_factory=OneEuroConfig)  # none: as seen
+    smoothing: OneEuroConfig = field(default_factory=OneEuroConfig)
 
 
 def cleaned(
@@ -26,16 +26,14 @@ def cleaned(
     """Points (T, K, 3), NaN where unknown -> all of them known, and the gaps that were bridged though they are long:
     when each began and how long it was [s]. DataError where a point is never known."""
     made = without_strays(points, seconds, config)
-    known: NDArray[np.bool_] = ~np.isnan(made).any(axis=-1)
+    known = np.asarray(~np.isnan(made).any(axis=-1))
     for k in np.flatnonzero(~known.any(axis=0)):
         raise DataError(f"point {k} is seen in none of {len(points)} frames")
     for k in range(points.shape[1]):
         for axis in range(3):
             made[:, k, axis] = np.interp(seconds, seconds[known[:, k]], made[known[:, k], k, axis])
-    if config.smoothing is not None:
-        made = (
-            _smooth(made, seconds, config.smoothing) + _smooth(made[::-1], -seconds[::-1], config.smoothing)[::-1]
-        ) / 2
+    ahead, back = _smooth(made, seconds, config.smoothing), _smooth(made[::-1], -seconds[::-1], config.smoothing)[::-1]
+    made = (ahead + back) / 2  # each lags as much as the other leads
     return made, [gap for gap in gaps(np.asarray(known.any(axis=1)), seconds) if gap[1] > config.bridged]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vgps_models.keypoints.camera import Intrinsics
-from vgps_models.keypoints.hands import LANDMARKS, Hand
+from vgps_models.keypoints.hands import LANDMARKS, UNDER, Hand
 from vgps_models.keypoints.lifting import Lifting, Points, lift
 from vgps_models.keypoints.located import Located
 from vgps_models.spaces import Array, Image
@@ -22,7 +22,8 @@ FindArm = Callable[[Image], Located]
 class WatchConfig:
     sure: float = 0.4  # confidence from which a joint of the arm counts as seen
     around: float = 0.24  # [m] of the picture to each side of the wrist in which the hand is looked for
-    near: float = 0.12  # [m] between the arm's wrist and the hand's, beyond which the hand is another's
+    near: float = 0.15  # [m] between the arm's wrist and the hand's, beyond which the hand is another's
+    reach: tuple[float, float] = (0.75, 0.42)  # [m] from the wrist beyond which no shoulder is, and no elbow
     hand: Lifting = field(default_factory=Lifting)
     arm: Lifting = field(default_factory=lambda: Lifting(radius=1, apart=np.inf, nearest=0.04))
 
@@ -61,25 +62,36 @@ class PersonWatcher:
         located = self.find_arm(rgb)
         sure = np.where(located.confidence >= self.config.sure, located.confidence, 0.0)
         pixels = np.where(sure[:, None] > 0, located.pixels, np.nan)
-        arm = lift(depth, pixels, sure, self.camera, self.config.arm, under=self.under)
+        arm = self._possible(lift(depth, pixels, sure, self.camera, self.config.arm, under=self.under))
         hands = self._hands(rgb, pixels[2], arm.position[2])
         if not hands:
             return PersonSeen(NOTHING, np.full((LANDMARKS, 2), np.nan), arm, pixels, "", 0)
-        lifted = [lift(depth, h.pixels, np.full(LANDMARKS, h.confidence), self.camera, self.config.hand) for h in hands]
+        lifted = [
+            lift(depth, h.pixels, np.full(LANDMARKS, h.confidence), self.camera, self.config.hand, under=UNDER)
+            for h in hands
+        ]
         best = self._own(lifted, arm.position[2])
         if best is None:
             return PersonSeen(NOTHING, np.full((LANDMARKS, 2), np.nan), arm, pixels, "", len(hands))
         return PersonSeen(lifted[best], hands[best].pixels, arm, pixels, hands[best].side, len(hands))
 
     def _hands(self, rgb: Image, pixel: Array, wrist: Array) -> Sequence[Hand]:
-        """With pixels of the whole picture."""
+        """With pixels of the whole picture. The detector wants squares."""
+        height, width = rgb.shape[:2]
         if np.isfinite(wrist).all():
-            half = max(48.0, self.config.around * self.camera.fx / wrist[2])
-            (left, top), (right, bottom) = (np.clip(np.round(pixel + s * half), 0, rgb.shape[1::-1]) for s in (-1, 1))
-            crop = rgb[int(top) : int(bottom), int(left) : int(right)]
-            if min(crop.shape[:2]) > 32 and (found := self.find_hands(np.ascontiguousarray(crop))):
-                return [Hand(hand.pixels + (left, top), hand.side, hand.confidence) for hand in found]
-        return self.find_hands(rgb)
+            half = round(min(max(48.0, self.config.around * self.camera.fx / wrist[2]), max(height, width) / 2))
+            corner = np.round(pixel).astype(int) - half
+            if found := self.find_hands(_square(rgb, corner, 2 * half)):
+                return [Hand(hand.pixels + corner, hand.side, hand.confidence) for hand in found]
+        return self.find_hands(_square(rgb, np.zeros(2), max(height, width)))
+
+    def _possible(self, arm: Points) -> Points:
+        """Without what cannot hang together: beside a sleeve depth is that of the room behind."""
+        away = np.linalg.norm(arm.position - arm.position[2], axis=1)
+        far = away > np.array([*self.config.reach, np.inf])
+        position, confidence = arm.position.copy(), arm.confidence.copy()
+        position[far], confidence[far] = np.nan, 0.0
+        return Points(position, confidence)
 
     def _own(self, hands: Sequence[Points], wrist: Array) -> int | None:
         """Which hand hangs on the arm; the surest where no arm is seen."""
@@ -87,3 +99,15 @@ class PersonWatcher:
             return 0
         away = [float(np.nanmin(np.r_[np.linalg.norm(h.position[:1] - wrist, axis=1), np.inf])) for h in hands]
         return int(np.argmin(away)) if min(away) < self.config.near else None
+
+
+def _square(rgb: Image, corner: Array, side: int) -> Image:
+    """Part of a picture, grey where that goes beyond it."""
+    out = np.full((side, side, 3), 127, np.uint8)
+    height, width = rgb.shape[:2]
+    left, top = max(0, int(corner[0])), max(0, int(corner[1]))
+    right, bottom = min(width, int(corner[0]) + side), min(height, int(corner[1]) + side)
+    if right > left and bottom > top:
+        x, y = left - int(corner[0]), top - int(corner[1])
+        out[y : y + bottom - top, x : x + right - left] = rgb[top:bottom, left:right]
+    return out

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 
 import numpy as np
-from PIL import Image as Picture
 
+from vgps_models.html import document, jpeg, listed, section, strip
 from vgps_models.progress.estimate import Estimate, Images, spaced
 from vgps_models.progress.footage import Scene
 from vgps_models.progress.measures import Curve, auc, bootstrap
 
-FRAMES, SIDE = 8, 88  # pictures of a strip, and the height of one [px]
+FRAMES = 8  # pictures of a strip
 SHOWN = 12  # attempts with pictures
 
 
@@ -34,7 +31,7 @@ class Entry:
     def of(cls, scene: Scene, estimate: Estimate) -> Entry:
         view: Images = next(iter(scene.clip.views.values()))
         shown = view[spaced(len(view), FRAMES)]
-        return cls(scene.name, scene.clip.task, scene.success, estimate, tuple(_jpeg(image) for image in shown))
+        return cls(scene.name, scene.clip.task, scene.success, estimate, tuple(jpeg(image) for image in shown))
 
     @property
     def curve(self) -> Curve:
@@ -60,24 +57,17 @@ def page(title: str, source: str, entries: Sequence[Entry], *, threshold: float 
         lead += f" The recorded outcome is denied in {len(denied)} of {len(known)}, at a threshold of {limit:.0%}."
     parts = [
         f"<h1>{escape(title)}</h1><p class=quiet>{escape(lead)}</p>",
-        _section("By task", _tasks(entries)),
-        _section(
+        section("By task", _tasks(entries)),
+        section(
             "Look at these first",
             "<p class=quiet>Outcomes that the estimate denies, and progress that was lost on the way.</p>"
             + "".join(map(_attempt, order[:SHOWN])),
         ),
-        _section("All curves", f"<div class=curves>{''.join(map(_small, entries))}</div>"),
+        section("All curves", f"<div class=curves>{''.join(map(_small, entries))}</div>"),
     ]
     if problems:
-        listed = "".join(f"<li>{escape(p)}</li>" for p in problems)
-        parts.append(_section(f"Not used ({len(problems)})", f"<ul>{listed}</ul>"))
-    style = resources.files("vgps_models.progress").joinpath("page.css").read_text()
-    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
-    return f"<!doctype html><html lang=en><head>{head}<style>{style}</style></head><body><main>{''.join(parts)}</main>"
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+        parts.append(section(f"Not used ({len(problems)})", listed(problems)))
+    return document(title, parts)
 
 
 def _tasks(entries: Sequence[Entry]) -> str:
@@ -101,14 +91,11 @@ def _mean(values: Sequence[float]) -> str:
 
 def _attempt(entry: Entry) -> str:
     curve = entry.curve
-    pictures = "".join(
-        f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}'>" for jpeg in entry.strip
-    )
     told = f"last value {curve.final:.0%}, VOC {curve.voc:.2f}, drawdown {curve.drawdown:.0%}"
     told = "no answer: " + "; ".join(entry.estimate.failures) if entry.estimate.failed else told
     return (
         f"<div class='attempt wide'><b>{escape(entry.name)}</b> <span class=quiet>{escape(entry.task)}</span> "
-        f"{_outcome(entry)}<div class=strip>{pictures}</div>{_svg(entry)}<span class=quiet>{escape(told)}</span></div>"
+        f"{_outcome(entry)}{strip(entry.strip)}{_svg(entry)}<span class=quiet>{escape(told)}</span></div>"
     )
 
 
@@ -138,11 +125,3 @@ def _svg(entry: Entry) -> str:
         f"<polyline points='{line}' fill=none stroke=currentColor stroke-width=2 vector-effect=non-scaling-stroke />"
         "</svg>"
     )
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    small = Picture.fromarray(image)
-    small.thumbnail((4 * SIDE, SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vgps_models.keypoints.hands import Hand, HandLandmarker, HandsConfig
+from vgps_models.keypoints.hands import UNDER, Hand, HandLandmarker, HandsConfig
 from vgps_models.keypoints.lifting import Lifting, lift, metres
 from vgps_models.spaces import Image
 from vgps_sim.human.filming import Film, film
@@ -98,7 +98,7 @@ def _look(
     told["right"].append(near[0].side == "right")
     depth = made.depth[t] + random.normal(0, config.noise, made.depth[t].shape)
     depth[random.random(depth.shape) < config.holes] = 0
-    points = lift(metres(depth), near[0].pixels, np.ones(len(true)), made.camera, config.lifting)
+    points = lift(metres(depth), near[0].pixels, np.ones(len(true)), made.camera, config.lifting, under=UNDER)
     usable = seen & points.known
     told["errors"].append(np.linalg.norm(points.position - made.hand[t], axis=1)[usable])
     told["pixels"].append(np.linalg.norm(near[0].pixels - true, axis=1)[seen])

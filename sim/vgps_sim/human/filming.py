@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,9 @@ class Film:
     """T frames of one view, `fps` a second.
 
     rgb (T, h, w, 3) uint8, depth (T, h, w) [m]. hand (T, 21, 3), elbow and shoulder (T, 3): true positions in the
-    camera's frame [m], which has x to the right, y down and z forward. tip (T, 3): between the fingertips. gap (T,):
-    between their pads [m]. camera_pose (4, 4): of the camera in the base frame.
+    camera's frame [m], which has x to the right, y down and z forward. tip (T, 3): between the fingertips; pinch
+    (T, 3, 3): axes there, x along the last bones, y from the thumb's pad to the index finger's; gap (T,): between the
+    pads [m]. camera_pose (4, 4): of the camera in the base frame.
     """
 
     performance: Performance
@@ -37,6 +38,7 @@ class Film:
     elbow: Array
     shoulder: Array
     tip: Array
+    pinch: Array
     gap: Array
     fps: int = FPS
 
@@ -67,6 +69,15 @@ def film(
     return Film(performed, watching.camera, watching.pose, **made, fps=fps)
 
 
+def seen_by_camera(made: Film, *, holes: float, noise: float, seed: int = 0) -> Iterator[tuple[Image, Array]]:
+    """Colour, and depth [m] as a camera gives it: with noise [m], and 0 in a share of the pixels."""
+    random = np.random.default_rng(seed)
+    for rgb, depth in zip(made.rgb, made.depth, strict=True):
+        noisy = depth + random.normal(0, noise, depth.shape)
+        noisy[random.random(depth.shape) < holes] = 0.0
+        yield rgb, noisy
+
+
 def camera_frame(stage: Stage, name: str) -> Array:
     """Pose (4, 4) of a camera in the base frame: x to the right, y down, z forward."""
     number, pose = stage.model.camera(name).id, np.eye(4)
@@ -81,7 +92,7 @@ class _Watching:
         self.width, self.height = width, height
         self.camera: Intrinsics | None = None
         self.pose: Array | None = None
-        names = ("rgb", "depth", "hand", "elbow", "shoulder", "tip", "gap")
+        names = ("rgb", "depth", "hand", "elbow", "shoulder", "tip", "pinch", "gap")
         self.taken: dict[str, list[Any]] = {name: [] for name in names}
 
     def __call__(self, stage: Stage, views: Sequence[View]) -> None:
@@ -92,11 +103,13 @@ class _Watching:
         if self.camera is None:
             self.camera = Intrinsics.of_fovy(self.width, self.height, float(stage.model.cam_fovy[number]))
             self.pose = camera_frame(stage, name)
+        assert self.pose is not None
         rgb, depth = stage.filmed(name, self.height, self.width)
         seen = body.seen(stage.tip)
         points = {"hand": seen.hand, "elbow": seen.elbow, "shoulder": seen.shoulder, "tip": stage.tip.position}
         taken = {"rgb": rgb, "depth": depth, "gap": np.array(stage.tip.gap)}
         taken |= {what: self._local(where) for what, where in points.items()}
+        taken["pinch"] = self.pose[:3, :3].T @ seen.pinch
         for what, value in taken.items():
             self.taken[what].append(value)
 

@@ -17,11 +17,15 @@ from vgps_sim.people.parts import TABLE, Pose, Tip, beside, knee, part, pointing
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Where a person is, in the base frame [m]: the hand's `LANDMARKS` (21, 3), elbow and shoulder (3,)."""
+    """Where a person is, in the base frame [m]: the hand's `LANDMARKS` (21, 3), elbow and shoulder (3,).
+
+    pinch (3, 3): axes of the pinch, see `grip.Pinch`.
+    """
 
     hand: Array
     elbow: Array
     shoulder: Array
+    pinch: Array
 
     @property
     def outline(self) -> Array:
@@ -91,7 +95,8 @@ class Person:
     def seen(self, tip: Tip) -> Seen:
         """Where everything is when the tip is there."""
         joints = self._joints(tip)
-        return Seen(landmarks(joints), *self._arm(joints["wrist"][:3, 3]))
+        pinched = joints["wrist"][:3, :3] @ pinch(tip.gap, self.size).axes
+        return Seen(landmarks(joints), *self._arm(joints["wrist"][:3, 3]), pinched)
 
     def _wrist(self, grip: Pinch) -> Array:
         """Frame of the wrist (4, 4) in the tip's, whose y axis leads from the thumb to the index finger."""

@@ -50,12 +50,16 @@ def whole_view(name: str, embodiment: Embodiment, points: Array, rng: np.random.
     """From farther off, so that all of a person's arm is in the picture too, which `points` (n, 3) [m] has to hold."""
     middle = points.mean(0)
     while True:
-        azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 0.9)
-        fovy, distance = rng.uniform(40.0, 58.0), rng.uniform(0.8, 1.5)
+        azimuth, elevation, fovy = rng.uniform(-np.pi, np.pi), rng.uniform(0.15, 0.9), rng.uniform(40.0, 58.0)
         direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-        camera = _camera(middle + distance * np.array(direction), middle + rng.uniform(-0.05, 0.05, 3), fovy)
-        if _shows(camera, points) and not embodiment.hides(np.array(camera.position), points):
-            return View(name, camera)
+        target, spare = middle + rng.uniform(-0.05, 0.05, 3), rng.uniform(1.0, 1.15)
+        for distance in np.geomspace(0.5, 1.6, 24):  # as near as can be
+            camera = _camera(middle + distance * np.array(direction), target, fovy)
+            if _shows(camera, points):
+                farther = _camera(middle + spare * distance * np.array(direction), target, fovy)
+                if not embodiment.hides(np.array(farther.position), points):
+                    return View(name, farther)
+                break
 
 
 def _shows(camera: Camera, points: Array) -> bool:

@@ -7,20 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import mujoco
 import numpy as np
 from scipy.signal import savgol_filter
 
-from vgps_models.spaces import Array
 from vgps_sim.retarget.chains import get_chain
+from vgps_sim.retarget.collisions import collisions
 from vgps_sim.retarget.human import angles
 from vgps_sim.retarget.maps import joint_map
 from vgps_sim.retarget.motion import end_effector_only, retarget
 from vgps_sim.retarget.reaching import Noise, Reaching, reaching
 from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
 from vgps_sim.retarget.shown import Shown
-
-TOUCHING = 0.001  # [m] deeper than this into something is a collision
 
 
 @dataclass(frozen=True)
@@ -99,18 +96,6 @@ def against(chain: Chain, motion: Motion, true: Path) -> dict[str, float]:
         "true_position_mm": float(np.median(position) * 1e3),
         "true_rotation_deg": float(np.degrees(np.median(rotation))),
     }
-
-
-def collisions(chain: Chain, q: Array) -> int:
-    """Frames in which a link is in the table."""
-    data = mujoco.MjData(chain.model)
-    at = [int(chain.model.joint(name).qposadr[0]) for name in chain.joints]
-    hit = 0
-    for row in q:
-        data.qpos[at] = row
-        mujoco.mj_forward(chain.model, data)
-        hit += bool((data.contact.dist[: data.ncon] < -TOUCHING).any())
-    return hit
 
 
 def alone(arm: str, chain: Chain, shown: Shown, path: Path) -> Motion:

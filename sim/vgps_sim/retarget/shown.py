@@ -38,8 +38,7 @@ def shown(hand: Array, arm: Array, period: float) -> Shown:
     """
     palm = palm_axes(hand)
     wrist = (hand[:, WRIST] + arm[:, 2]) / 2
-    pinch = _pinch_axes(hand, palm)
-    # Axes of a hand: x along the fingers, z out of its back; of a gripper: x out of it, closing along y.
+    pinch = pinch_axes(hand, palm)
     tip = (hand[:, THUMB[1]] + hand[:, INDEX[1]]) / 2
     return Shown(Arm(arm[:, 0], arm[:, 1], wrist, palm), Path(tip, pinch, period))
 
@@ -56,7 +55,7 @@ def palm_axes(hand: Array) -> Array:
     return np.stack(made)
 
 
-def _pinch_axes(hand: Array, palm: Array) -> Array:
+def pinch_axes(hand: Array, palm: Array) -> Array:
     """Of a gripper in the fingers' place (T, 3, 3): x along the last bones, y from thumb to index finger."""
     along = (hand[:, THUMB[1]] - hand[:, THUMB[0]]) + (hand[:, INDEX[1]] - hand[:, INDEX[0]])
     across = hand[:, INDEX[1]] - hand[:, THUMB[1]]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Measured(Generic[T]):
     """A command that measures: its settings, and where the numbers go."""
 
-    settings: tyro.conf.OmitArgPrefixes[T]
+    settings: Annotated[T, tyro.conf.arg(name="")]
     json: Path | None = None  # file to write the numbers to
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vgps_node.study import markdown, plots
+from vgps_node import plots
+from vgps_node.study import markdown
 from vgps_node.study.experiment import Experiment, bare
 from vgps_node.study.recipe import RUNS, Recipe, recipe
 from vgps_node.study.record import Record, conditions

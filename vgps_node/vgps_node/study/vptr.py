@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from vgps_node import plots
 from vgps_node.conditions import Steered
-from vgps_node.study import markdown, plots
+from vgps_node.study import markdown
 from vgps_node.study.experiment import Experiment, bare, guided
 from vgps_node.study.recipe import RUNS, Recipe, recipe
 from vgps_node.study.record import Record, conditions

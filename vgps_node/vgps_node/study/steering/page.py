@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vgps_node.study import markdown, plots
+from vgps_node import plots
+from vgps_node.study import markdown
 from vgps_node.study.record import Record, conditions
 from vgps_node.study.steering import experiments
 from vgps_node.study.steering.experiments import KS

@@ -1,7 +1,8 @@
-"""The page's pictures, as SVG: small, sharp, and no different from run to run."""
+"""Pictures of pages, as SVG: small, sharp, and no different from run to run."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from vgps_models.errors import MissingDependencyError
 
 INCHES = 1.1  # of a legend's entry
+FAINT = " (seen)"  # end of the name of a curve that is only there to compare with
 Point = tuple[float, tuple[float, float]]  # rate and its interval
 
 
@@ -87,6 +89,22 @@ def lines(path: Path, panels: Mapping[str, Sequence[Sequence[float]]], *, title:
         axes.set_xlabel(label)
     figure.suptitle(title, fontsize=9)
     return _save(figure, path)
+
+
+def over_time(seconds: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Panels one below the other, each with its curves over time, as the text of an SVG. NaN leaves a gap."""
+    pyplot = _pyplot()
+    figure, rows = pyplot.subplots(len(panels), 1, figsize=(9.0, 1.7 * len(panels)), squeeze=False, sharex=True)
+    for axes, (title, curves) in zip(rows[:, 0], panels.items(), strict=True):
+        for name, values in curves.items():
+            axes.plot(seconds, values, lw=1.1, label=name, ls=":" if name.endswith(FAINT) else "-")
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    rows[-1, 0].set_xlabel("seconds")
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return text.getvalue()[text.getvalue().index("<svg") :]
 
 
 def _finish(axes: Any, title: str) -> None:
