@@ -22,6 +22,7 @@ from vgps_sim.human.rig import CHAINS, FINGERS, JOINTS, LANDMARKS, PARENTS, load
 PALM = (0, 1, 5, 9, 13, 17)  # landmarks that keep their places in the palm
 THUMB_TIP, INDEX_TIP = 4, 8
 SIZES = (0.86, 0.93, 1.0, 1.07, 1.14)  # of hands; 1 is 19 cm long
+GUESSED = 6.0  # squared error in a picture, in units of what is tolerated, from which on a landmark is only guessed
 TRIED = 16  # frames by which the size is found
 BEND, SPREAD = (-0.25, 1.75), (-0.3, 0.3)  # [rad] of a finger's joints
 THUMB = {"bend": (-0.7, 0.9), "spread": (-1.0, 1.0), "turn": (-1.2, 1.2)}  # [rad] of its root
@@ -115,55 +116,61 @@ class HandSkeleton:
         self, q: Array, pixels: Array, depth: Array, before: Array | None, most: float
     ) -> tuple[Array, Array, float]:
         """Normal equations (n, n), (n,) of a step from q, and the cost there. most: that a hidden joint may cost."""
-        c, camera, model = self.config, self.camera, self.model
+        c, model = self.config, self.model
         points = self._posed(q)
         mujoco.mj_comPos(model, self.data)
         n, count = model.nv, len(points)
-        whole = np.empty((count, 3, n))
+        moves = np.empty((count, 3, n))  # of the landmarks, by every degree of freedom
         for k, body in enumerate(self._bodies):
-            mujoco.mj_jac(model, self.data, whole[k], None, points[k], body)
-        x, y, z = points[:, 0], points[:, 1], np.maximum(points[:, 2], 0.05)
-        off = (pixels - camera.project(np.stack([x, y, z], 1))) / (c.pixels * camera.width / 640)
-        across = np.zeros((count, 2, 3))
-        across[:, 0, 0], across[:, 0, 2] = camera.fx / z, -camera.fx * x / z**2
-        across[:, 1, 1], across[:, 1, 2] = camera.fy / z, -camera.fy * y / z**2
-        rows = (across @ whole) / (c.pixels * camera.width / 640)
-        deep = np.where(np.isfinite(depth), (depth - z) / c.depth, 0.0)
-        deep_rows = whole[:, 2] / c.depth
-        seen = np.isfinite(depth)
-        # Cauchy: what is far off counts little, and hidden landmarks are.
-        square = (off**2).sum(1)
-        w = 1 / (1 + square / 6)
+            mujoco.mj_jac(model, self.data, moves[k], None, points[k], body)
+        made = _Normal(n)
+        seen = np.flatnonzero(np.isfinite(depth))
+        deep = (depth[seen] - points[seen, 2]) / c.depth
         # Behind something else is where a joint is when it is hidden; before all that is seen it hardly can be.
-        most = np.where(deep < 0, most, c.before * most)
-        kept = most / (most + deep**2)
-        v = seen * kept**2
-        matrix = np.einsum("k,kin,kim->nm", w, rows, rows) + np.einsum("k,kn,km->nm", v, deep_rows, deep_rows)
-        right = np.einsum("k,kin,ki->n", w, rows, off) + np.einsum("k,kn,k->n", v, deep_rows, deep)
-        cost = float(6 * np.log1p(square / 6).sum())
-        cost += float((kept * deep**2)[seen].sum())
-        tied = (self._ease - q[7:]) / c.ease
-        matrix[np.arange(6, n), np.arange(6, n)] += 1 / c.ease**2
-        right[6:] += tied / c.ease
-        cost += float((tied**2).sum())
-        apart, rate = (points[THUMB_TIP] - points[INDEX_TIP]) / c.pinch, (whole[THUMB_TIP] - whole[INDEX_TIP]) / c.pinch
-        matrix += rate.T @ rate
-        right -= rate.T @ apart
-        cost += float(apart @ apart)
+        limit = np.where(deep < 0, most, c.before * most)
+        kept = limit / (limit + deep**2)
+        made.add(moves[seen, 2] / c.depth, deep, kept**2, kept * deep**2)
+        off, rows = self._in_picture(points, moves, pixels)
+        square = (off**2).sum(1)
+        usual = np.repeat(1 / (1 + square / GUESSED), 2)
+        made.add(rows.reshape(-1, n), off.ravel(), usual, GUESSED * np.log1p(square / GUESSED))
+        made.add((moves[THUMB_TIP] - moves[INDEX_TIP]) / c.pinch, (points[INDEX_TIP] - points[THUMB_TIP]) / c.pinch)
+        made.add(np.eye(n)[6:] / c.ease, (self._ease - q[7:]) / c.ease)
         if before is not None:
-            back = np.empty(n)
+            back, scale = np.empty(n), np.r_[np.full(3, c.move), np.full(n - 3, c.turn)]
             mujoco.mj_differentiatePos(model, back, 1.0, q, before)
-            scale = np.r_[np.full(3, c.move), np.full(n - 3, c.turn)]
-            matrix[np.arange(n), np.arange(n)] += 1 / scale**2
-            right += back / scale**2
-            cost += float(((back / scale) ** 2).sum())
-        return matrix, right, cost
+            made.add(np.diag(1 / scale), back / scale)
+        return made.matrix, made.right, made.cost
+
+    def _in_picture(self, points: Array, moves: Array, pixels: Array) -> tuple[Array, Array]:
+        """What landmarks lack in the picture (21, 2), in units of what is tolerated, and how it moves (21, 2, n)."""
+        camera, unit = self.camera, self.config.pixels * self.camera.width / 640
+        x, y, z = points[:, 0], points[:, 1], np.maximum(points[:, 2], 0.05)
+        off = (pixels - camera.project(np.stack([x, y, z], 1))) / unit
+        lens = np.zeros((len(points), 2, 3))
+        lens[:, 0, 0], lens[:, 0, 2] = camera.fx / z, -camera.fx * x / z**2
+        lens[:, 1, 1], lens[:, 1, 2] = camera.fy / z, -camera.fy * y / z**2
+        return off, (lens @ moves) / unit
 
     def _posed(self, q: Array) -> Array:
         """Landmarks (21, 3) [m]."""
         self.data.qpos[:] = q
         mujoco.mj_kinematics(self.model, self.data)
         return self.data.xpos[self._bodies].copy()
+
+
+class _Normal:
+    """Sums of squares that a step makes smaller."""
+
+    def __init__(self, n: int) -> None:
+        self.matrix, self.right, self.cost = np.zeros((n, n)), np.zeros(n), 0.0
+
+    def add(self, rows: Array, off: Array, weights: Array | None = None, costs: Array | None = None) -> None:
+        """rows (m, n): how a step lessens what is lacked, off (m,). costs: instead of the squares, of robust kinds."""
+        weighed = rows if weights is None else weights[:, None] * rows
+        self.matrix += weighed.T @ rows
+        self.right += weighed.T @ off
+        self.cost += float((off**2 if costs is None else costs).sum())
 
 
 def fit_hand(pixels: Array, depth: Array, camera: Intrinsics, config: FitConfig = FitConfig()) -> tuple[Array, float]:
