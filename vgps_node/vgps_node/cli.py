@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "progress": Command("progress:main", "how far along an episode is, and whether the estimator can be trusted"),
     "reward": Command("reward:main", "learn a reward by watching a person, and check what it is worth"),
     "study": Command("study:main", "a study: train, play on the report seeds, write its page in docs"),
+    "markers": Command("markers:main", "a sheet of markers to print, by which things and the table are found"),
     "bench": Command("bench:main", "measure latencies of this machine"),
     "doctor": Command("doctor:main", "what this machine has and lacks, and the command that mends it"),
 }
