@@ -180,9 +180,9 @@ def test_pictures_of_another_kind_are_refused():
 
 
 def test_dictionaries_are_named_and_large_enough():
-    with pytest.raises(UnknownNameError, match="5X5_100.*APRILTAG_36h11"):
+    with pytest.raises(UnknownNameError, match=r"5X5_100.*APRILTAG_36h11"):
         Markers(MarkerSet(dictionary="QR", things={"a": Worn(0)}))
-    with pytest.raises(SpecError, match="has markers 0 .. 49, there is no 50"):
+    with pytest.raises(SpecError, match=r"has markers 0 \.\. 49, there is no 50"):
         Markers(MarkerSet(dictionary="4x4_50", things={"a": Worn(50)}))
     assert dictionary("apriltag_36h11", 587).markerSize == 6
 

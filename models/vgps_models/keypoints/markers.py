@@ -81,27 +81,25 @@ class Markers:
             table = self._single(squares.get(-1 if (t := self.settings.table) is None else t), camera, depth)
         else:
             table = self._on_board(grey, squares, camera, depth)
+        middles = [
+            _nan(3) if p is None else p.position + p.rotation @ w.offset for p, w in zip(seen, worn, strict=True)
+        ]
         return MarkersSeen(
             tuple(self.settings.things),
-            Points(
-                np.array([_nan(3) if p is None else p.position + p.rotation @ w.offset for p, w in zip(seen, worn, strict=True)]).reshape(-1, 3),
-                np.array([0.0 if p is None else p.confidence for p in seen]),
-            ),
-            np.array([_nan(3, 3) if p is None else p.rotation for p in seen]).reshape(-1, 3, 3),
+            Points(np.reshape(middles, (-1, 3)), np.array([0.0 if p is None else p.confidence for p in seen])),
+            np.reshape([_nan(3, 3) if p is None else p.rotation for p in seen], (-1, 3, 3)),
             np.array([np.nan if p is None else p.error for p in seen]),
             table,
             None if table is None else np.linalg.inv(table.matrix @ self.settings.base.pose),
             twins,
-        )  # fmt: skip
+        )
 
     def _single(self, corners: Array | None, camera: Intrinsics, depth: Array | None) -> Pose | None:
         if corners is None:
             return None
         return planar_pose(self.settings.edge * CORNERS, corners, camera, self.trust, depth=depth)
 
-    def _on_board(
-        self, grey: Image, squares: dict[int, Array], camera: Intrinsics, depth: Array | None
-    ) -> Pose | None:
+    def _on_board(self, grey: Image, squares: dict[int, Array], camera: Intrinsics, depth: Array | None) -> Pose | None:
         assert self.settings.board is not None
         mine = [i for i in squares if i in self.settings.board.ids]
         if not mine:

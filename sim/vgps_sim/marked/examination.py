@@ -32,7 +32,7 @@ class MarkersBench:
 
     pictures: int = 150
     seed: int = 1_000_000  # of the first
-    noise: float = 2.0  # standard deviation of a picture's values, of 255
+    picture_noise: float = 2.0  # standard deviation of a picture's values, of 255
     depth_noise: float = 0.002  # [m] standard deviation of the depth
     holes: float = 0.05  # share of the depth that is missing
     trust: Trust = field(default_factory=Trust)
@@ -50,7 +50,9 @@ def bench_markers(config: MarkersBench | None = None) -> dict[str, Any]:
     for number in range(config.pictures):
         random = np.random.default_rng(config.seed + number)
         shot = scatter(table, random)
-        rgb = np.clip(shot.rgb + random.normal(0, config.noise, shot.rgb.shape), 0, 255).round().astype(np.uint8)
+        rgb = (
+            np.clip(shot.rgb + random.normal(0, config.picture_noise, shot.rgb.shape), 0, 255).round().astype(np.uint8)
+        )
         depth = shot.depth + random.normal(0, config.depth_noise, shot.depth.shape)
         depth[random.random(depth.shape) < config.holes] = 0
         began = time.process_time()
@@ -78,7 +80,9 @@ def scatter(table: MarkedTable, random: np.random.Generator) -> Shot:
         around = np.pi / 2 * index + random.uniform(0.3, 1.2)
         x, y = MIDDLE[0] + 0.2 * np.cos(around), MIDDLE[1] + 0.24 * np.sin(around)
         lean, toward = np.radians(random.uniform(0, TILT)), random.uniform(-np.pi, np.pi)
-        turned = Rotation.from_rotvec([lean * np.cos(toward), lean * np.sin(toward), 0.0]) * Rotation.from_euler("z", random.uniform(-np.pi, np.pi))
+        turned = Rotation.from_rotvec([lean * np.cos(toward), lean * np.sin(toward), 0.0]) * Rotation.from_euler(
+            "z", random.uniform(-np.pi, np.pi)
+        )
         table.put(name, posed((x, y, random.uniform(0.06, 0.1)), turned))
     far, high, around = random.uniform(NEAR, FAR), np.radians(random.uniform(25, 80)), random.uniform(-np.pi, np.pi)
     away = far * np.array([np.cos(high) * np.cos(around), np.cos(high) * np.sin(around), np.sin(high)])
