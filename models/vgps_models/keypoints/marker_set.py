@@ -104,7 +104,7 @@ class MarkerSet:
     def ids(self) -> int:
         """How many markers a dictionary must have."""
         ids = [worn.id for worn in self.things.values()] + ([] if self.table is None else [self.table])
-        return 1 + max([*ids, *([self.board.ids[-1]] if self.board else [])])
+        return 1 + max(ids + ([self.board.ids[-1]] if self.board else []))
 
     @classmethod
     def read(cls, path: Path) -> MarkerSet:

@@ -79,7 +79,7 @@ def pages(settings: MarkerSet, dpi: int = 300) -> list[Pictures.Image]:
 def _board_page(settings: MarkerSet, dpi: int) -> Pictures.Image:
     b = settings.board
     assert b is not None
-    for size in (A4, A4[::-1]):
+    for size in (A4, (A4[1], A4[0])):
         room = size[0] - 2 * MARGIN, size[1] - 2 * MARGIN - FOOT
         if b.size[0] <= room[0] and b.size[1] <= room[1]:
             page = _Page(

@@ -13,7 +13,7 @@ from vgps_models.keypoints.corners import refine
 from vgps_models.keypoints.lifting import Points, metres
 from vgps_models.keypoints.marker_set import MarkerSet
 from vgps_models.keypoints.opencv import dictionary, opencv
-from vgps_models.keypoints.planar import Pose, Trust, planar_pose
+from vgps_models.keypoints.planar import Pose, Trust, inverse, planar_pose
 from vgps_models.spaces import Array, Image
 
 CORNERS = np.array([[-0.5, 0.5], [0.5, 0.5], [0.5, -0.5], [-0.5, -0.5]])  # of a marker of edge 1, as OpenCV tells them
@@ -90,7 +90,7 @@ class Markers:
             np.reshape([_nan(3, 3) if p is None else p.rotation for p in seen], (-1, 3, 3)),
             np.array([np.nan if p is None else p.error for p in seen]),
             table,
-            None if table is None else np.linalg.inv(table.matrix @ self.settings.base.pose),
+            None if table is None else inverse(table.matrix @ self.settings.base.pose),
             twins,
         )
 

@@ -79,6 +79,14 @@ def planar_pose(
     return Pose(position, rotation, error, confidence)
 
 
+def inverse(pose: Array) -> Array:
+    """Of a pose (4, 4): where the frame that it is told in lies in its own."""
+    made = np.eye(4)
+    made[:3, :3] = pose[:3, :3].T
+    made[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]
+    return made
+
+
 def _two(figure: Array, pixels: Array, camera: Intrinsics) -> list[tuple[Array, Array]]:
     """Two poses as rotation (3, 3) and position (3,), each the best around; the same twice where there is but one."""
     cv2 = opencv()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from vgps_models.keypoints.marker_set import Base, Board, MarkerSet, Worn
@@ -111,7 +112,7 @@ def angle(one: Array, two: Array) -> float:
     return float(np.degrees(np.arccos(np.clip((np.trace(one.T @ two) - 1) / 2, -1, 1))))
 
 
-def _things(told: Array, whole: Array) -> dict[str, Any]:
+def _things(told: Array, whole: NDArray[np.bool_]) -> dict[str, Any]:
     """told (N, 3) as `errors` gives it, whole (N,)."""
     mine = told[whole]
     sure = mine[:, 2] > SURE
@@ -131,5 +132,5 @@ def _spread(values: Array) -> dict[str, float]:
     return {f"p{q}": round(float(np.percentile(known, q)), 2) for q in (50, 90, 99)} if len(known) else {}
 
 
-def _share(yes: Array) -> float:
+def _share(yes: NDArray[np.bool_]) -> float:
     return round(float(np.mean(yes)), 3)

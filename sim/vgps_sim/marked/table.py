@@ -13,6 +13,7 @@ from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.marker_set import MarkerSet
 from vgps_models.keypoints.marker_sheet import board_face, marker_face
 from vgps_models.keypoints.markers import CORNERS
+from vgps_models.keypoints.planar import inverse
 from vgps_models.spaces import Array, Image
 from vgps_sim.objects import BOX, LOOKS_ONLY
 from vgps_sim.renderers import Renderers
@@ -69,7 +70,7 @@ class MarkedTable:
         self.data = mujoco.MjData(self.model)
         self._renderers = Renderers(self.model)
         if settings.board is not None:
-            self.put("board", np.linalg.inv(settings.base.pose))
+            self.put("board", inverse(settings.base.pose))
 
     def put(self, name: str, pose: Array) -> None:
         """Put the marker of a thing at a pose (4, 4) in the base frame."""
@@ -99,7 +100,7 @@ class MarkedTable:
         size = self.camera.height, self.camera.width
         rgb = self._renderers.draw(self.data, "camera", *size)
         depth = self._renderers.depth(self.data, "camera", *size)
-        things = np.array([np.linalg.inv(pose) @ self._pose(name) for name in self.settings.things]).reshape(-1, 4, 4)
+        things = np.array([inverse(pose) @ self._pose(name) for name in self.settings.things]).reshape(-1, 4, 4)
         whole = np.array([self._whole(thing, depth) for thing in things], bool)
         return Shot(rgb, depth, self.camera, pose, things, whole)
 
