@@ -68,7 +68,7 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
     assert only.pixels[0] == pytest.approx(found.pixels[1]) and only.confidence[0] == found.confidence[1]
     large = np.asarray(shown.rgb.repeat(4, 0).repeat(4, 1))
     assert (find(large).pixels + 0.5) / 4 - 0.5 == pytest.approx(found.pixels, abs=1.0)
-    with pytest.raises(UnknownNameError, match="red, green"):
+    with pytest.raises(UnknownNameError, match="green, red"):
         PointFinder.load(out, ("blue",))
     with pytest.raises(DataError, match="uint8"):
         find(shown.rgb.astype(np.float32))  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "film": Command("retarget:film", "film a person in simulation, with depth, as a recording"),
     "retarget": Command("retarget:main", "bring a person's motion from a recording to an arm, with a page of plots"),
     "study": Command("study:main", "a study: train, play on the report seeds, write its page in docs"),
+    "markers": Command("markers:main", "a sheet of markers to print, by which things and the table are found"),
     "bench": Command("bench:main", "measure latencies of this machine"),
     "doctor": Command("doctor:main", "what this machine has and lacks, and the command that mends it"),
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vgps_models.errors import SpecError
-from vgps_models.spaces import Array
+from vgps_models.errors import DataError, SpecError
+from vgps_models.spaces import Array, Image
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,9 @@ class Intrinsics:
         """Pixels (..., 2) at depths (...) [m] along z -> points (..., 3)."""
         rays = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
         return np.concatenate([rays, np.ones((*rays.shape[:-1], 1))], axis=-1) * depth[..., None]
+
+
+def require_picture(image: Image) -> None:
+    """Raises DataError unless it is RGB, (height, width, 3) uint8."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise DataError(f"a picture of shape {image.shape} and type {image.dtype}; expected (height, width, 3) uint8")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vgps_models.errors import DataError, MissingDependencyError
+from vgps_models.keypoints.camera import require_picture
 from vgps_models.spaces import Array, Image
 
 WEIGHTS = "hand_landmarker.task"
@@ -79,10 +80,7 @@ class HandLandmarker:
 
     def __call__(self, image: Image) -> list[Hand]:
         """Of a picture (height, width, 3) uint8 RGB, surest first."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise DataError(
-                f"a picture of shape {image.shape} and type {image.dtype}; expected (height, width, 3) uint8"
-            )
+        require_picture(image)
         height, width = image.shape[:2]
         picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         seen = self._landmarker.detect(picture)

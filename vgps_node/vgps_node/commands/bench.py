@@ -1,4 +1,4 @@
-"""vgps bench score|train|video-training|listen|prompts|video|irl|retarget|hands|watching"""
+"""vgps bench score|train|video-training|listen|prompts|video|irl|retarget|hands|watching|markers"""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ PARTS = {
     "video": ("vgps_models.video.bench", "VideoBench", "bench_video"),
     "retarget": ("vgps_sim.retarget.compare", "RetargetBench", "bench_retarget"),
     "hands": ("vgps_sim.human.examination", "HandsBench", "bench_hands"),
+    "markers": ("vgps_sim.marked.examination", "MarkersBench", "bench_markers"),
     "irl": ("vgps_models.irl.recovery", "Recovery", "recover"),
     "watching": ("vgps_node.watching_bench", "WatchingBench", "bench_watching"),
     "listen": ("vgps_node.listening", "ListenBench", "bench_listen"),
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps bench retarget --json runs/bench-retarget.json    a person's motions on both arms
         vgps bench hands --json runs/bench-hands.json    are hands found, and how far off are their landmarks?
         vgps bench watching --json runs/bench-watching.json    a person filmed, and both arms after them
+        vgps bench markers --json runs/bench-markers.json    how far off are things and camera that markers tell?
         vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?
     """
     part, rest = choose("bench", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")

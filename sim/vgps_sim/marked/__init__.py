@@ -1,0 +1,1 @@
+"""Printed markers on the table, and how well they are found."""
