@@ -11,7 +11,8 @@ import torch
 from vgps_models.errors import DataError
 from vgps_models.irl.hand_policy import LARGEST, UNITS, HandPolicy, clone, units
 from vgps_models.irl.imitation import ImitationConfig, imitate
-from vgps_models.irl.keypoint_reward import KeypointReward, stretched
+from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.learned import stretched
 from vgps_models.irl.tracks import Track
 from vgps_models.ranking import ranking
 from vgps_models.turns import turned

@@ -12,7 +12,8 @@ from vgps_models.data import EpisodeStore, EpisodeWriter
 from vgps_models.data.relabelling import relabelled, write_rewards
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.irl.airl import AIRL
-from vgps_models.irl.keypoint_reward import KeypointReward, Scale
+from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.learned import Scale
 from vgps_node.auditing import CompareRewards, compare_rewards
 from vgps_node.cli import main
 from vgps_node.rewarding import Relabel, relabel
