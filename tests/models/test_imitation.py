@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 from vgps_models.errors import DataError
 from vgps_models.irl.hand_policy import LARGEST, UNITS, HandPolicy, clone, units
 from vgps_models.irl.imitation import ImitationConfig, imitate
-from vgps_models.irl.keypoint_reward import KeypointReward, stretched
+from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.learned import stretched
+from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import Track
 from vgps_models.ranking import ranking
 from vgps_models.turns import turned
@@ -74,6 +77,10 @@ def test_the_reward_is_kept_and_a_damaged_one_refused(imitated, tmp_path):
     again = KeypointReward.load(path)
     np.testing.assert_array_equal(again.of(track), imitated.reward.of(track))
     assert again.task == "reach" and again.names == ("cup", "jug")
+    card = json.loads(path.with_suffix(".json").read_text())
+    card.pop("kind")  # as in files from when there was one kind only
+    path.with_suffix(".json").write_text(json.dumps(card))
+    np.testing.assert_array_equal(load_reward(path).of(track), imitated.reward.of(track))
     whole = path.read_bytes()
     for spoilt in (whole[:-1], whole[:40], b"", whole[:-8] + bytes(8)):
         path.write_bytes(spoilt)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgps_models.errors import DataError
-from vgps_models.irl.tracks import Track, strayed
+from vgps_models.irl.tracks import Track, geometry_names, strayed
 from vgps_models.turns import about_x, turned
 
 NAMES = ("cup", "saucer")
@@ -49,6 +49,21 @@ def test_what_matters_changes_what_is_said():
     wider = replace(one, gap=one.gap + 0.01)
     for other in (nearer, higher, wider):
         assert np.abs(other.geometry - one.geometry).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda track: {"gap": track.gap + 0.01}, ("gap",)),
+        (lambda track: {"hand": track.hand + [0.0, 0.0, 0.01]}, ("hand",)),
+        (lambda track: {"points": track.points + [[0.0, 0.0, 0.0], [0.01, 0.0, 0.0]]}, ("saucer", "along")),
+    ],
+)
+def test_numbers_are_called_what_they_are(change, words):
+    one, names = made(), geometry_names(NAMES)
+    assert len(set(names)) == one.geometry.shape[1]
+    changed = (np.abs(replace(one, **change(one)).geometry - one.geometry) > 1e-9).any(0)
+    assert changed.any() and all(word in names[i] for i in np.flatnonzero(changed) for word in words)
 
 
 def test_moves_lead_from_one_moment_to_the_next():

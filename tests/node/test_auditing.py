@@ -12,7 +12,10 @@ from vgps_models.data import EpisodeStore, EpisodeWriter
 from vgps_models.data.relabelling import relabelled, write_rewards
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.irl.airl import AIRL
-from vgps_models.irl.keypoint_reward import KeypointReward, Scale
+from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.learned import Scale
+from vgps_models.irl.perceptual import PerceptualConfig, perceive
+from vgps_models.irl.rewards import KINDS, load_reward
 from vgps_node.auditing import CompareRewards, compare_rewards
 from vgps_node.cli import main
 from vgps_node.rewarding import Relabel, relabel
@@ -35,15 +38,19 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def reward(data) -> Path:
-    """An untrained one with the span that a learned one would have."""
+@pytest.fixture(scope="module", params=KINDS)
+def reward(request, data) -> Path:
+    """Of either kind: an untrained one, and one of these few episodes, with the span that a good one would have."""
     store = EpisodeStore(data)
     tracks = list(recorded(store.columns(), get_arm("widowx_ai")))
     scale = Scale.of(tracks)
-    made = KeypointReward(TASK, tracks[0].names, scale, AIRL(len(scale.mean)), (-1.0, 0.5))
-    made.save(data.parent / "reward.safetensors", {})
-    return data.parent / "reward.safetensors"
+    made = {
+        "airl": lambda: KeypointReward(TASK, tracks[0].names, scale, AIRL(len(scale.mean))),
+        "perceptual": lambda: perceive(tracks, PerceptualConfig(steps=3, shortest=2)),
+    }[request.param]()
+    made.span = (-1.0, 0.5)
+    made.save(data.parent / f"{request.param}.safetensors", {})
+    return data.parent / f"{request.param}.safetensors"
 
 
 def test_tracks_are_what_was_recorded(data):
@@ -71,7 +78,7 @@ def test_what_a_learned_reward_says_of_frames_is_written_and_compared(data, rewa
     store = EpisodeStore(data)
     columns = store.columns()
     rewards = relabelled(out, store.data_hash(), len(columns))
-    learned = KeypointReward.load(reward)
+    learned = load_reward(reward)
     by_hand = np.concatenate([learned.within(track) for track in recorded(columns, get_arm("widowx_ai"))])
     np.testing.assert_allclose(rewards, by_hand, atol=1e-6)
     assert told["frames"] == len(columns) and told[TASK]["episodes"] == 8

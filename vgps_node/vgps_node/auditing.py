@@ -13,7 +13,7 @@ import tyro
 
 from vgps_models.data import Columns, EpisodeStore, relabelling
 from vgps_models.errors import DataError, SpecError, UnknownNameError
-from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.starc import Recorded, starc_recorded
 from vgps_models.progress import annotation
 from vgps_models.spaces import Array
@@ -50,7 +50,7 @@ def compare_rewards(config: CompareRewards) -> dict[str, Any]:
     tracks = list(recorded(columns, get_arm(store.spec.arm)))
     tasks = sorted({track.task for track in tracks})
     # A learned reward speaks of one task only; several of them together are one reward.
-    learned = {r.task: r for r in (KeypointReward.load(Path(n)) for n in config.rewards if n.endswith(".safetensors"))}
+    learned = {r.task: r for r in (load_reward(Path(n)) for n in config.rewards if n.endswith(".safetensors"))}
     files = [name for name in config.rewards if not name.endswith(".safetensors") and name != RANDOM]
     given = {name: _frames(name, store, columns) for name in files}
     out: dict[str, Any] = {"data": str(config.data), "gamma": config.gamma, "tasks": {}}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from vgps_models.data import EpisodeStore
 from vgps_models.data.relabelling import write_rewards
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.irl.imitation import ImitationConfig, imitate
-from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.learned import LearnedReward
+from vgps_models.irl.perceptual import PerceptualConfig, perceive
+from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import Track
 from vgps_models.ranking import ranking
 from vgps_models.training.provenance import plain
@@ -25,6 +27,7 @@ from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import World
 
 WHO = ("person", "robot")
+ENOUGH = {"airl": 200, "perceptual": 20}  # method -> demonstrations, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -33,29 +36,47 @@ class LearnReward:
 
     task: str  # sort_onions, pour_balls or one of the standard tasks
     out: Path  # .safetensors to write; a card of the same name beside it
-    demonstrations: int = 200  # performances that succeed
+    method: str = "airl"  # or perceptual: steps and what tells them apart, of few demonstrations and in seconds
+    demonstrations: int | None = None  # performances that succeed; none: 200 for airl, 20 for perceptual
     seed: int = 200_000  # of the first
     threads: int = 1  # torch threads
-    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)  # of airl
+    perceptual: PerceptualConfig = field(default_factory=PerceptualConfig)  # of perceptual
 
     def __post_init__(self) -> None:
         if self.task not in ALL_TASKS:
             raise UnknownNameError("task", self.task, ALL_TASKS)
-        if self.demonstrations < 1:
+        if self.method not in ENOUGH:
+            raise UnknownNameError("method", self.method, ENOUGH)
+        if self.count < 1:
             raise SpecError("a reward needs at least one demonstration")
+
+    @property
+    def count(self) -> int:
+        """Performances to watch."""
+        return ENOUGH[self.method] if self.demonstrations is None else self.demonstrations
 
 
 def learn_reward(config: LearnReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None) -> Path:
     """Write the reward. progress: what is being done, how much of it is, of how much."""
-    import torch  # a node that owns no model does without
-
-    torch.set_num_threads(config.threads)
     shown: list[Track] = []
-    for number in range(config.demonstrations):
+    for number in range(config.count):
         track = watched(config.task, config.seed + number, failures=0.0)
         if track.success:  # one that was not meant to fail and did is no demonstration
             shown.append(track)
-        progress("watching", number + 1, config.demonstrations)
+        progress("watching", number + 1, config.count)
+    reward, told = {"airl": _imitated, "perceptual": _perceived}[config.method](config, shown, progress)
+    settings = plain(asdict(replace(config, demonstrations=config.count)))
+    reward.save(config.out, {"task": config.task, "settings": settings, **told})
+    return config.out
+
+
+def _imitated(
+    config: LearnReward, shown: Sequence[Track], progress: Callable[[str, int, int], None]
+) -> tuple[LearnedReward, dict[str, Any]]:
+    import torch  # a node that owns no model does without
+
+    torch.set_num_threads(config.threads)
     tried, total = 0, config.imitation.rounds * config.imitation.rehearsals
 
     def rehearse(seed: int, policy: Callable[[np.ndarray], np.ndarray]) -> Track:
@@ -65,9 +86,13 @@ def learn_reward(config: LearnReward, progress: Callable[[str, int, int], None] 
         return handled(config.task, seed, policy)
 
     made = imitate(shown, rehearse, config.imitation)
-    told = {"task": config.task, "settings": plain(asdict(config)), "rounds": made.rounds}
-    made.reward.save(config.out, told)
-    return config.out
+    return made.reward, {"rounds": made.rounds}
+
+
+def _perceived(
+    config: LearnReward, shown: Sequence[Track], progress: Callable[[str, int, int], None]
+) -> tuple[LearnedReward, dict[str, Any]]:
+    return perceive(shown, config.perceptual), {}
 
 
 @dataclass(frozen=True)
@@ -85,7 +110,7 @@ def check_reward(
     config: CheckReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None
 ) -> dict[str, Any]:
     """AUC of the score of whole episodes and of the reward of their last moment, with 95 % intervals."""
-    reward = KeypointReward.load(config.reward)
+    reward = load_reward(config.reward)
     out: dict[str, Any] = {"task": reward.task, "reward": str(config.reward), "seed": config.seed}
     for who in WHO:
         tracks = []
@@ -110,7 +135,7 @@ class Relabel:
 
 def relabel(config: Relabel, progress: Callable[[str, int, int], None] = lambda what, done, of: None) -> dict[str, Any]:
     """Write the file; tells how well the mean reward of an episode ranks its outcome (AUC), by task."""
-    known = {reward.task: reward for reward in map(KeypointReward.load, config.rewards)}
+    known = {reward.task: reward for reward in map(load_reward, config.rewards)}
     store = EpisodeStore(config.data)
     columns, arm = store.columns(), get_arm(store.spec.arm)
     rewards, scores = np.zeros(len(columns), np.float32), list[tuple[str, float, bool]]()

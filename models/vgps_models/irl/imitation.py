@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgps_models.errors import DataError
 from vgps_models.irl.airl import AIRL, AIRLConfig, Moves
 from vgps_models.irl.hand_policy import UNITS, HandPolicy, clone, units
-from vgps_models.irl.keypoint_reward import KeypointReward, Scale, stretched
-from vgps_models.irl.tracks import Track, strayed
+from vgps_models.irl.keypoint_reward import KeypointReward
+from vgps_models.irl.learned import Scale, stretched
+from vgps_models.irl.tracks import Track, alike, strayed
 from vgps_models.spaces import Array
 
 Rehearse = Callable[[int, Callable[[Array], Array]], Track]  # a seed and who moves -> what became of it
@@ -56,8 +56,7 @@ def imitate(
     progress: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> Imitated:  # fmt: skip
     """Learn from demonstrations of one task. Raises DataError when they differ in what they show."""
-    if len({(track.task, track.names) for track in demonstrations}) != 1:
-        raise DataError("demonstrations must be of one task and show the same landmarks")
+    alike(demonstrations)
     torch.manual_seed(config.seed)
     random = torch.Generator().manual_seed(config.seed)
     scale = Scale.of(demonstrations)

@@ -7,6 +7,7 @@ matter from which side of the table somebody works.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -84,6 +85,23 @@ def geometry(hand: Array, gap: Array, points: Array) -> Array:
         np.tanh(every[..., 2] / NEAR), gap[..., None] / NEAR,
     ]  # fmt: skip
     return np.concatenate(parts, -1)
+
+
+def geometry_names(names: Sequence[str]) -> tuple[str, ...]:
+    """What the D numbers of `geometry` are, for landmarks of these names."""
+    every = ("hand", *names)
+    pairs = [f"{first} to {second}" for first, second in combinations(every, 2)]
+    parts = [(pairs, "along"), (pairs, "above"), (pairs, "along, near"), (pairs, "above, near")]
+    parts += [(every, "height"), (every, "height, near")]
+    return (*(f"{one}: {what}" for ones, what in parts for one in ones), "gap")
+
+
+def alike(tracks: Sequence[Track]) -> tuple[str, tuple[str, ...]]:
+    """Task and landmarks of demonstrations. DataError when there are none, or they differ in what they show."""
+    shown = {(track.task, track.names) for track in tracks}
+    if len(shown) != 1:
+        raise DataError("demonstrations must be of one task and show the same landmarks; give one or more such")
+    return shown.pop()
 
 
 def seen(hand: Array, gap: Array | float, tilt: Array | float, points: Array, heading: float) -> Array:

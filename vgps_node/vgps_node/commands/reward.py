@@ -16,10 +16,11 @@ PARTS = ("learn", "check", "relabel", "compare")
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
-    """Rewards over points in space, learned by watching a person (AIRL), and whether they can be trusted.
+    """Rewards over points in space, learned by watching a person (AIRL or perceptual), and whether they can be trusted.
 
     Examples:
         vgps reward learn --task sort_onions --out runs/sort_onions.safetensors
+        vgps reward learn --task sort_onions --method perceptual --out runs/sort_onions_perceptual.safetensors
         vgps reward check runs/sort_onions.safetensors --json runs/reward-check.json
         vgps reward relabel data/onions --rewards runs/sort_onions.safetensors
         vgps reward compare data/onions --rewards success runs/sort_onions.safetensors --json runs/compare.json
