@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
-from vgps_models.errors import DataError, SpecError
+from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.perceptual import PerceptualConfig, PerceptualReward, Steps, perceive
 from vgps_models.irl.rewards import load_reward
@@ -212,3 +214,30 @@ def test_demonstrations_that_teach_nothing_are_refused(demonstrations):
 def test_settings_that_make_no_sense_are_refused(change):
     with pytest.raises(SpecError, match="two steps or more"):
         PerceptualConfig(**change)
+
+
+def test_a_reward_of_things_does_not_see_the_hand(demonstrations, tmp_path):
+    alone = perceive(demonstrations, THREE, "things")
+    track = demonstrations[0]
+    elsewhere = replace(track, hand=track.hand + [0.1, -0.2, 0.3], gap=0.5 * track.gap)
+    np.testing.assert_array_equal(alone.of(track), alone.of(elsewhere))
+    assert np.abs(perceive(demonstrations, THREE).of(track) - perceive(demonstrations, THREE).of(elsewhere)).max() > 0.1
+    assert alone.of(track)[-1] > alone.of(track)[0]
+    alone.save(tmp_path / "things.safetensors", {})
+    np.testing.assert_array_equal(load_reward(tmp_path / "things.safetensors").of(track), alone.of(track))
+    read = json.loads((tmp_path / "things.json").read_text())["perceptual"]["reads"]
+    assert all(not name.startswith("hand") and name != "gap" for names in read for name in names)
+    with pytest.raises(UnknownNameError, match="all, things"):
+        perceive(demonstrations, THREE, "hands")
+
+
+def test_a_file_from_when_all_was_read_reads_all(reward, demonstrations, tmp_path):
+    path = tmp_path / "old.safetensors"
+    reward.save(path, {})
+    arrays = load_file(path)
+    del arrays["columns"]
+    save_file(arrays, path)
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(card))
+    np.testing.assert_array_equal(load_reward(path).of(demonstrations[0]), reward.of(demonstrations[0]))

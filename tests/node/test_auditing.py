@@ -103,7 +103,7 @@ def test_what_cannot_be_compared_is_said(data, rewards, error, said):
 
 
 def test_a_task_without_a_reward_is_named(data, tmp_path):
-    other = KeypointReward("sort_onions", ("a",), Scale(np.zeros(3), np.ones(3)), AIRL(3))
+    other = KeypointReward("sort_onions", ("a",), Scale(np.zeros(3), np.ones(3), np.arange(3)), AIRL(3))
     other.save(tmp_path / "other.safetensors", {})
     with pytest.raises(UnknownNameError, match=TASK):
         relabel(Relabel(data, (tmp_path / "other.safetensors",)))

@@ -14,7 +14,8 @@ import tyro
 from vgps_models.checkpoint import shipped
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_node.commands import data, train, video
-from vgps_node.study import filtering, markdown, record, vptr
+from vgps_node.rewarding import LearnReward, Relabel
+from vgps_node.study import filtering, markdown, record, rewards, vptr
 from vgps_node.study.recipe import Recipe, recipe
 from vgps_node.study.steering import page, recipes
 from vgps_node.study.studies import STUDIES, Study, get_study
@@ -56,6 +57,8 @@ def _config_of(name: str, rest: list[str]) -> tuple[Any, list[str]]:
         return getattr(importlib.import_module(f"vgps_models.training.{module}"), config), rest[1:]
     if name == "data":
         return data.PARTS[rest[0]][0], rest[1:]
+    if name == "reward":
+        return {"learn": LearnReward, "relabel": Relabel}[rest[0]], rest[1:]
     return {"scenes": ScenesConfig, "collect": CollectConfig, "videos": VideosConfig}[name], rest
 
 
@@ -189,3 +192,16 @@ def test_the_page_on_watching_compares_with_scratch_and_shows_what_values_are_wo
     assert f"{100 * difference:+.1f} (" in text and "Not played yet: robot-data-100" in text
     made = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert made == {"robot_data.svg", "elsewhere.svg", "values.svg"}
+
+
+def test_the_page_on_rewards_has_every_way_and_task_and_compares_with_bare(tmp_path: Path) -> None:
+    sides = ["bare", *(f"{side}-{seed}" for side in rewards.SIDES for seed in rewards.SEEDS)]
+    record.write(evaluation(sides, 40), "relabelled", "does it?", tmp_path)
+    records = record.read_all(tmp_path)
+    text = rewards.write(records, tmp_path / "rewards.md", tmp_path, "It did.", tmp_path).read_text()
+    assert "It did." in text and "Not played yet" not in text and (tmp_path / "relabelled.svg").exists()
+    for side in rewards.SIDES:
+        won = np.mean([records["relabelled"].outcomes[f"{side}-{seed}"] for seed in rewards.SEEDS])
+        gain = 100 * (won - records["relabelled"].outcomes["bare"].mean())
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {side} |") and "**" in line]
+        assert f"{gain:+.1f} (" in row

@@ -14,7 +14,7 @@ from vgps_models.data import EpisodeStore
 from vgps_models.data.relabelling import write_rewards
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.irl.imitation import ImitationConfig, imitate
-from vgps_models.irl.learned import LearnedReward
+from vgps_models.irl.learned import READS, LearnedReward
 from vgps_models.irl.perceptual import PerceptualConfig, perceive
 from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import Track
@@ -38,6 +38,7 @@ class LearnReward:
     out: Path  # .safetensors to write; a card of the same name beside it
     method: str = "airl"  # or perceptual: steps and what tells them apart, of few demonstrations and in seconds
     demonstrations: int | None = None  # performances that succeed; none: 200 for airl, 20 for perceptual
+    reads: str = "all"  # all, or things: how they lie to each other alone, for a body that lets go in other ways
     seed: int = 200_000  # of the first
     threads: int = 1  # torch threads
     imitation: ImitationConfig = field(default_factory=ImitationConfig)  # of airl
@@ -48,6 +49,8 @@ class LearnReward:
             raise UnknownNameError("task", self.task, ALL_TASKS)
         if self.method not in ENOUGH:
             raise UnknownNameError("method", self.method, ENOUGH)
+        if self.reads not in READS:
+            raise UnknownNameError("kind of reading", self.reads, READS)
         if self.count < 1:
             raise SpecError("a reward needs at least one demonstration")
 
@@ -85,14 +88,14 @@ def _imitated(
         progress("trying out", tried, total)
         return handled(config.task, seed, policy)
 
-    made = imitate(shown, rehearse, config.imitation)
+    made = imitate(shown, rehearse, config.imitation, config.reads)
     return made.reward, {"rounds": made.rounds}
 
 
 def _perceived(
     config: LearnReward, shown: Sequence[Track], progress: Callable[[str, int, int], None]
 ) -> tuple[LearnedReward, dict[str, Any]]:
-    return perceive(shown, config.perceptual), {}
+    return perceive(shown, config.perceptual, config.reads), {}
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,16 @@ class Imitated:
 
 def imitate(
     demonstrations: Sequence[Track], rehearse: Rehearse, config: ImitationConfig = ImitationConfig(),
-    progress: Callable[[dict[str, Any]], None] = lambda line: None,
+    reads: str = "all", progress: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> Imitated:  # fmt: skip
-    """Learn from demonstrations of one task. Raises DataError when they differ in what they show."""
+    """Learn from demonstrations of one task. Raises DataError when they differ in what they show.
+
+    reads: what the reward does, see `Scale.of`; the policy sees all.
+    """
     alike(demonstrations)
     torch.manual_seed(config.seed)
     random = torch.Generator().manual_seed(config.seed)
-    scale = Scale.of(demonstrations)
+    scale = Scale.of(demonstrations, reads)
     shown = _Paths.of(demonstrations, scale, config.horizon)
     taught = _taught(demonstrations, config)
     model, policy = AIRL(shown.states.shape[-1], config.airl), HandPolicy(shown.seen.shape[-1])

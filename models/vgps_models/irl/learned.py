@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.files import write_whole
-from vgps_models.irl.tracks import Track
+from vgps_models.irl.tracks import Track, geometry_names, of_hand
 from vgps_models.spaces import Array
 from vgps_models.training.provenance import command, git_revision
 
@@ -25,6 +25,7 @@ FORMAT = "vgps-reward-1"
 FIRST_KIND = "airl"  # of files from when there was no other
 LEARN = "learn it with `vgps reward learn`"
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, IndexError)  # what damage causes
+READS = ("all", "things")
 LEAST = 0.05  # smallest deviation by which a number of a geometry is divided
 
 R = TypeVar("R", bound="LearnedReward")
@@ -34,18 +35,27 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """Makes geometries (..., D) of the demonstrations have mean 0 and deviation 1."""
+    """What is read of geometries (..., D): C numbers, of mean 0 and deviation 1 over the demonstrations.
+
+    columns (C,): which of the D they are.
+    """
 
     mean: Array
     deviation: Array
+    columns: NDArray[np.int64]
 
     @classmethod
-    def of(cls, tracks: Sequence[Track]) -> Scale:
-        every = np.concatenate([track.geometry for track in tracks])
-        return cls(every.mean(0), every.std(0) + LEAST)
+    def of(cls, tracks: Sequence[Track], reads: str = "all") -> Scale:
+        """reads: `all`, or what lies how to each other of the `things` alone, so that no hand matters."""
+        if reads not in READS:
+            raise UnknownNameError("kind of reading", reads, READS)
+        named = geometry_names(tracks[0].names)
+        columns = np.array([i for i, name in enumerate(named) if reads == "all" or not of_hand(name)])
+        every = np.concatenate([track.geometry for track in tracks])[:, columns]
+        return cls(every.mean(0), every.std(0) + LEAST, columns)
 
     def __call__(self, geometry: Array) -> Array:
-        return (geometry - self.mean) / self.deviation
+        return (geometry[..., self.columns] - self.mean) / self.deviation
 
 
 class LearnedReward(ABC):
@@ -103,7 +113,8 @@ class LearnedReward(ABC):
     def save(self, path: Path, told: Mapping[str, Any]) -> None:
         """Arrays as safetensors, and beside them a card of what is `told` of how they came about."""
         arrays, settings = self.kept()
-        weights = save_arrays({**arrays, "mean": self.scale.mean, "deviation": self.scale.deviation})
+        scale = {f.name: getattr(self.scale, f.name) for f in fields(self.scale)}
+        weights = save_arrays({**arrays, **scale})
         card = {
             "format": FORMAT, "kind": self.kind, "task": self.task, "names": list(self.names), self.kind: settings,
             "span": list(self.span),
@@ -122,7 +133,8 @@ class LearnedReward(ABC):
             if card["kind"] != cls.kind or hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
                 raise DataError(f"{path} is no reward of the kind {cls.kind}, or its card is another's")
             arrays = load_arrays(weights)
-            scale = Scale(arrays.pop("mean"), arrays.pop("deviation"))
+            every = np.arange(len(arrays["mean"]))  # of files from when all was read
+            scale = Scale(arrays.pop("mean"), arrays.pop("deviation"), arrays.pop("columns", every))
             begin, end = map(float, card["span"])
             task, names = str(card["task"]), tuple(map(str, card["names"]))
             return cls.restored(task, names, scale, (begin, end), arrays, card[cls.kind])

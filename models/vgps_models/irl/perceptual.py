@@ -96,7 +96,8 @@ class PerceptualReward(LearnedReward):
         return rewards @ 2.0 ** np.arange(1, rewards.shape[1] + 1)
 
     def kept(self) -> tuple[Arrays, dict[str, Any]]:
-        numbers = geometry_names(self.names)
+        every = geometry_names(self.names)
+        numbers = [every[i] for i in self.scale.columns]
         return self.steps.arrays, {"reads": [[numbers[i] for i in which] for which in self.steps.which]}
 
     @classmethod
@@ -107,12 +108,17 @@ class PerceptualReward(LearnedReward):
         return cls(task, names, scale, Steps(**arrays), span)
 
 
-def perceive(demonstrations: Sequence[Track], config: PerceptualConfig = PerceptualConfig()) -> PerceptualReward:
-    """Learn from a few demonstrations of one task. Raises DataError when they are too few, too short or differ."""
+def perceive(
+    demonstrations: Sequence[Track], config: PerceptualConfig = PerceptualConfig(), reads: str = "all"
+) -> PerceptualReward:
+    """Learn from a few demonstrations of one task; reads: see `Scale.of`.
+
+    Raises DataError when they are too few, too short or differ.
+    """
     task, names = alike(demonstrations)
     if len(demonstrations) < FEWEST:
         raise DataError(f"one demonstration is too few to tell what matters; show {FEWEST} or more")
-    scale = Scale.of(demonstrations)
+    scale = Scale.of(demonstrations, reads)
     moments = [scale(track.geometry) for track in demonstrations]
     bounds = steps_of(moments, config.steps, config.shortest)
     step = np.concatenate([np.repeat(np.arange(config.steps), np.diff(b)) for b in bounds])

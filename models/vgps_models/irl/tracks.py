@@ -96,6 +96,11 @@ def geometry_names(names: Sequence[str]) -> tuple[str, ...]:
     return (*(f"{one}: {what}" for ones, what in parts for one in ones), "gap")
 
 
+def of_hand(name: str) -> bool:
+    """Whether a number of this name (`geometry_names`) says something of the hand."""
+    return name == "gap" or name.startswith(("hand to ", "hand: "))
+
+
 def alike(tracks: Sequence[Track]) -> tuple[str, tuple[str, ...]]:
     """Task and landmarks of demonstrations. DataError when there are none, or they differ in what they show."""
     shown = {(track.task, track.names) for track in tracks}

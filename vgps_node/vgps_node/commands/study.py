@@ -16,7 +16,7 @@ PARTS = ("make", "play", "page")
 @dataclass(frozen=True)
 class StudyConfig:
     experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = ()  # which to play; none for all of them
-    study: str = "steering"  # steering | filtering | vptr
+    study: str = "steering"  # steering | filtering | rewards | vptr
     processes: int = 2  # at a time, one thread each: trainings of `make`, worlds of `play`
 
 

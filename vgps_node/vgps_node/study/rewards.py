@@ -1,0 +1,124 @@
+"""Is a reward that was learned by watching people good enough for a critic? docs/rewards.md.
+
+Rewards of how things lie to each other are learned from performances of a person and label every frame of the robot's
+data; critics learn from these labels alone: no outcome is told. Beside them, critics that were told all outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vgps_node import plots
+from vgps_node.study import markdown
+from vgps_node.study.experiment import Experiment, bare, guided
+from vgps_node.study.recipe import RUNS, Recipe, recipe
+from vgps_node.study.record import Record, conditions
+from vgps_sim.statistics import crossed_gain
+from vgps_sim.tasks import TASKS
+
+LINKS = markdown.Links("rewards")
+FOLDER = RUNS / "rewards"
+DATA, POLICY = Path("data/mixed"), "policy"
+SEEDS = (0, 1)
+METHODS: dict[str, tuple[str, str]] = {  # side -> options of `reward learn`, what it is
+    "airl": ("--reads things", "AIRL over points, 200 performances"),
+    "perceptual": ("--method perceptual --reads things", "steps and what tells them apart, 20 performances"),
+}
+TOLD = "outcome"
+SIDES = {**{side: what for side, (_, what) in METHODS.items()}, TOLD: "the recorded outcome of every episode"}
+
+
+def reward(method: str, task: str) -> Path:
+    return FOLDER / f"{method}-{task}.safetensors"
+
+
+def labels(method: str) -> Path:
+    return FOLDER / f"{method}.parquet"
+
+
+def critic(side: str, seed: int) -> Path:
+    return FOLDER / f"critic-{side}-{seed}.safetensors"
+
+
+def stages() -> list[list[Recipe]]:
+    return [
+        [recipe(DATA, "collect --quality mixed --seed 0")],
+        [recipe(reward(method, task), _learning(method, task)) for method in METHODS for task in TASKS],
+        [recipe(labels(method), _labelling(method)) for method in METHODS],
+        [recipe(critic(side, seed), _training(side, seed)) for side in SIDES for seed in SEEDS],
+    ]
+
+
+def _learning(method: str, task: str) -> str:
+    return f"reward learn --task {task} {METHODS[method][0]}"
+
+
+def _labelling(method: str) -> str:
+    return f"reward relabel {DATA} --rewards {' '.join(str(reward(method, task)) for task in TASKS)}"
+
+
+def _training(side: str, seed: int) -> str:
+    rewards = f" --rewards {labels(side)}" if side in METHODS else ""
+    return f"train critic --data {DATA} --policy {POLICY} --seed {seed}{rewards}"
+
+
+def everything() -> list[Experiment]:
+    sides = {"bare": bare(POLICY)}
+    sides |= {f"{side}-{seed}": guided(POLICY, critic(side, seed)) for side in SIDES for seed in SEEDS}
+    return [Experiment("relabelled", "Does a critic guide that only knows what people were seen to want?", sides)]
+
+
+def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: str, folder: Path) -> Path:
+    lines = [
+        "# Critics that were told no outcome",
+        "",
+        "Rewards learned from watching a person (`vgps reward learn`) label the robot's data (`vgps reward relabel`);",
+        "critics learn from the labels alone (`vgps train critic --rewards`). Made by `vgps study make|play|page",
+        "--study rewards`. All sides guide one frozen policy on the same report seeds, ten candidates, two steps of a",
+        "chunk executed. [Rewards from demonstrations](reference/irl.md) says how the rewards come about.",
+        "",
+        *remarks.strip().splitlines(),
+        "",
+        *markdown.table(["critic", "learns from"], SIDES.items()),
+        "",
+    ]
+    names = [e.name for e in everything()]
+    for name in names:
+        if name in records:
+            lines += _played(records[name], pictures)
+    lines += LINKS.sources(records, names)
+    page.write_text("\n".join(lines).rstrip() + "\n")
+    return page
+
+
+def _played(record: Record, pictures: Path) -> list[str]:
+    """Means over critic seeds; differences with the spread over layouts and seeds (crossed bootstrap)."""
+    base = conditions({record.name: record}, [record.name], "bare")[None]
+    tasks = list(dict.fromkeys(record.tasks))
+    rows, points = [], {"bare": [record.rate("bare", task)[:2] for task in tasks]}
+    for side in SIDES:
+        won = np.concatenate([conditions({record.name: record}, [record.name], f"{side}-{s}") for s in SEEDS])
+        gain = crossed_gain(won[None, None], base, record.tasks)
+        each = [float(np.nanmean(won[:, np.array(record.tasks) == task])) for task in tasks]
+        rows.append([
+            side, *map(markdown.rate, each), f"**{markdown.rate(float(np.nanmean(won)))}**",
+            markdown.points(gain.difference, gain.difference_ci95),
+        ])  # fmt: skip
+        points[side] = [record.rate(f"{side}-{SEEDS[0]}", task)[:2] for task in tasks]
+    mine = [markdown.rate(record.rate("bare", task)[0]) for task in tasks]
+    rows.append(["bare", *mine, f"**{markdown.rate(record.rate('bare')[0])}**", ""])
+    groups = [markdown.SHORT.get(task, task) for task in tasks]
+    picture = plots.bars(pictures / "relabelled.svg", groups, points, title=f"success by task, critic seed {SEEDS[0]}")
+    return [
+        "## Success",
+        "",
+        LINKS.image(picture),
+        "",
+        *markdown.table(["critic", *groups, "all", "minus bare [points]"], rows),
+        "",
+        LINKS.source([record.name]),
+        "",
+    ]
