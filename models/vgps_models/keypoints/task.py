@@ -1,0 +1,59 @@
+"""What a reward over points needs, from pictures with depth: a person's hand, and the things that the task is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vgps_models.keypoints.camera import Intrinsics
+from vgps_models.keypoints.finder import PointFinder
+from vgps_models.keypoints.lifting import Lifting, Points, lift
+from vgps_models.keypoints.located import Located
+from vgps_models.keypoints.person import ARM, FindHands, PersonSeen, PersonWatcher, WatchConfig
+from vgps_models.spaces import Array, Image
+
+
+@dataclass(frozen=True)
+class TaskWatchConfig:
+    person: WatchConfig = field(default_factory=WatchConfig)
+    sure: float = 0.5  # confidence from which a thing counts as seen
+    things: Lifting = field(default_factory=lambda: Lifting(radius=1, apart=np.inf, nearest=0.01))
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSeen:
+    """person: see there. things: points of the landmarks in the camera's frame [m], where they are seen; pixels of them."""
+
+    person: PersonSeen
+    things: Points
+    pixels: Array
+
+
+class TaskWatcher:
+    """names: landmarks of a task, all of them known to the finder, which looks at a picture once for arm and things."""
+
+    def __init__(
+        self, points: str, names: Sequence[str], find_hands: FindHands, camera: Intrinsics,
+        config: TaskWatchConfig = TaskWatchConfig(),
+    ) -> None:  # fmt: skip
+        self.names, self.camera, self.config = tuple(names), camera, config
+        self._find = PointFinder.load(points, (*ARM, *self.names))
+        self._arm: Located | None = None
+        under = self._find.under[: len(ARM)]
+        self._person = PersonWatcher(find_hands, lambda image: self._located_arm(), under, camera, config.person)
+
+    def __call__(self, rgb: Image, depth: Array) -> TaskSeen:
+        """rgb (h, w, 3) uint8, depth (h, w) [m] with NaN for holes."""
+        located, count = self._find(rgb), len(ARM)
+        self._arm = Located(located.pixels[:count], located.confidence[:count])
+        sure = np.where(located.confidence >= self.config.sure, located.confidence, 0.0)[count:]
+        pixels = np.where(sure[:, None] > 0, located.pixels[count:], np.nan)
+        under = self._find.under[count:]
+        things = lift(depth, pixels, sure, self.camera, self.config.things, under=under)
+        return TaskSeen(self._person(rgb, depth), things, pixels)
+
+    def _located_arm(self) -> Located:
+        assert self._arm is not None
+        return self._arm

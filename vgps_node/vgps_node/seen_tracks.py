@@ -1,0 +1,77 @@
+"""Tracks for rewards from recordings: what was really seen, in place of what a simulator knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vgps_models.errors import DataError
+from vgps_models.irl.learned import LearnedReward
+from vgps_models.irl.tracks import Track
+from vgps_models.keypoints.paths import PathConfig, cleaned
+from vgps_models.keypoints.task import TaskSeen, TaskWatcher, TaskWatchConfig
+from vgps_models.rgbd.recording import Recording
+from vgps_models.rgbd.table import camera_over_table
+from vgps_models.spaces import Array, Image
+from vgps_sim.human.grip import PAD
+from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, fit_hand
+
+THINGS = PathConfig(window=0.6, stray=0.08)  # they move at times, and are hidden at others
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """track: of every frame with depth, of those `rows`. seen: of every frame, None where there was nothing to look at."""
+
+    track: Track
+    rows: list[int]
+    seen: list[tuple[Image, TaskSeen] | None]
+
+
+def watch(
+    recording: Recording, reward: LearnedReward, look: TaskWatcher, *, keep: bool = False,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Watched:  # fmt: skip
+    """The track of a recording of somebody at a reward's task, in a frame on the table.
+
+    keep: the pictures too. Raises DataError when the hand or a landmark is never seen.
+    """
+    rows, pixels, hand, things, up = list[int](), list[Array](), list[Array](), list[Array](), None
+    seen: list[tuple[Image, TaskSeen] | None] = []
+    for row, frame in enumerate(recording.frames()):
+        progress(row + 1, len(recording))
+        seen.append(None)
+        if frame.rgb is None or frame.depth is None:
+            continue
+        up = camera_over_table(frame.depth, recording.camera) if up is None else up
+        found = look(frame.rgb, frame.depth)
+        rows.append(row)
+        pixels.append(found.person.hand_pixels)
+        hand.append(found.person.hand.position)
+        things.append(found.things.position)
+        if keep:
+            seen[-1] = (frame.rgb, found)
+    if up is None:
+        raise DataError(f"{recording.name} has no frame of colour and depth")
+    seconds = recording.seconds[rows]
+    fitted, _ = fit_hand(np.array(pixels), np.array(hand)[..., 2], recording.camera)
+    tips, _ = cleaned(fitted[:, [THUMB_TIP, INDEX_TIP]], seconds)
+    for k, name in enumerate(look.names):
+        if not np.isfinite(np.array(things)[:, k]).any():
+            raise DataError(f"{recording.name}: the {name} is never seen; the reward of {reward.task} needs it")
+    points, _ = cleaned(np.array(things), seconds, THINGS)
+    turn, at = up[:3, :3], up[:3, 3]
+    tips, points = tips @ turn.T + at, points @ turn.T + at
+    gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)
+    still = np.zeros(len(rows))
+    track = Track(reward.task, reward.names, tips.mean(1), gap, still, points, 0.0, False)
+    return Watched(track, rows, seen)
+
+
+def watcher(points: str, reward: LearnedReward, recording: Recording, config: TaskWatchConfig) -> TaskWatcher:
+    """For a reward and the camera of a recording."""
+    from vgps_models.keypoints.hands import HandLandmarker
+
+    return TaskWatcher(points, reward.names, HandLandmarker(), recording.camera, config)
