@@ -4,9 +4,9 @@ A handful of demonstrations is split into steps (`steps.py`), and what tells eac
 reward. No policy tries anything out and nothing is trained by gradients: it takes a second.
 
 - A number of a geometry tells a step from the rest when its mean inside, mu+, is far from its mean outside, mu-, for
-  how much it varies there: z = alpha |mu+ - mu-| - (sigma+ + sigma-), the paper's equation 1. The best are kept.
+  how much it varies there: z = alpha |mu+ - mu-| - (sigma+ + sigma-). The best are kept.
 - A step's reward is how likely naive Bayes, with a Gaussian for each number, finds a moment of it.
-- A later step is worth twice the one before: R = sum of 2^(k - 1) R_k over steps k = 2 to n, the paper's equation 2.
+- A later step is worth twice the one before: R = sum of 2^(k - 1) R_k over steps k = 2 to n.
 """
 
 from __future__ import annotations

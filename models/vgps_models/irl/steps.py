@@ -1,8 +1,8 @@
 """Steps of a task that nobody named: where demonstrations change from one way that things are to the next.
 
-Each demonstration is split where moments of a step are most alike (Sermanet et al. 1612.06699, algorithm 1: least
-average deviation within steps). Steps of several demonstrations are then made to mean the same: each is split again by
-what its steps are like in all of them, until nothing changes. The paper splits every demonstration by itself only.
+Each demonstration is split where moments of a step are most alike (Sermanet et al. 1612.06699, recursive similarity
+maximisation: least average deviation within steps). Steps of several demonstrations are then made to mean the same, an
+addition here: each is split again by what its steps are like in all of them, until nothing changes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDS = 20  # of splitting again; it settles sooner
 def split(features: Array, steps: int, shortest: int) -> Ints:
     """Bounds (steps + 1,) of the steps of one demonstration (T, D): from 0 to T, none shorter than `shortest` moments.
 
-    The paper tries all splits by recursion; dynamic programming finds the same best one.
+    The best of all splits, by dynamic programming in place of the paper's recursion.
     """
     centred = features - features.mean(0)
     sums, squares = (_from_zero(np.cumsum(rows, 0)) for rows in (centred, np.square(centred)))
