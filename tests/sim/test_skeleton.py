@@ -71,7 +71,7 @@ def test_steps_are_downhill():
 
 def test_a_hand_that_is_seen_whole_is_found_again(made):
     pixels, depth = seen(made, np.random.default_rng(0))
-    found, size = fit_hand(pixels[:40], depth[:40], CAMERA)
+    found, size = fit_hand(pixels[:40], depth[:40], CAMERA, 0.04)
     assert error(found, made) < 0.006 and 0.86 <= size <= 1.14
 
 
@@ -80,7 +80,7 @@ def test_what_hides_a_finger_does_not_pull_it(made):
     pixels, depth = seen(made, np.random.default_rng(1))
     hidden = [6, 7, 8, 10, 11, 12]
     depth[:, hidden] -= 0.05
-    found, _ = fit_hand(pixels[:40], depth[:40], CAMERA)
+    found, _ = fit_hand(pixels[:40], depth[:40], CAMERA, 0.04)
     off = np.linalg.norm(found - made.hand[:40], axis=-1)
     assert np.median(off[:, hidden]) < 0.02 and np.median(off) < 0.01
 
@@ -89,7 +89,7 @@ def test_frames_without_a_hand_stay_unknown(made):
     pixels, depth = seen(made, np.random.default_rng(2))
     pixels[5:9] = np.nan
     depth[12] = np.nan
-    found, _ = fit_hand(pixels[:20], depth[:20], CAMERA)
+    found, _ = fit_hand(pixels[:20], depth[:20], CAMERA, 0.04)
     assert np.isnan(found[[5, 6, 7, 8, 12]]).all() and np.isfinite(found[[4, 9, 11, 13]]).all()
     with pytest.raises(DataError, match="no hand was seen"):
-        fit_hand(np.full((3, 21, 2), np.nan), depth[:3], CAMERA)
+        fit_hand(np.full((3, 21, 2), np.nan), depth[:3], CAMERA, 0.04)

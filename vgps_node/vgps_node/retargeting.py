@@ -238,7 +238,7 @@ def _fitted(watched: Watched, recording: Recording) -> Array:
     """The hand as bones, for landmarks that are hidden have the depth of what hides them. (T, 21, 3) [m]."""
     if not np.isfinite(watched.hand).any():
         return watched.hand
-    hand, _ = fit_hand(watched.pixels, watched.hand[..., 2], recording.camera)
+    hand, _ = fit_hand(watched.pixels, watched.hand[..., 2], recording.camera, recording.period)
     tips = [THUMB_TIP, INDEX_TIP]
     hidden = float((hand[:, tips, 2] - watched.hand[:, tips, 2] > HIDDEN).any(1).mean())
     if hidden > OFTEN:

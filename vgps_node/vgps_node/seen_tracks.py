@@ -11,7 +11,7 @@ from vgps_models.errors import DataError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.tracks import Track
 from vgps_models.keypoints.paths import PathConfig, cleaned
-from vgps_models.keypoints.task import TaskSeen, TaskWatcher, TaskWatchConfig
+from vgps_models.keypoints.task import TaskSeen, TaskWatchConfig, TaskWatcher
 from vgps_models.rgbd.recording import Recording
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
@@ -23,7 +23,7 @@ THINGS = PathConfig(window=0.6, stray=0.08)  # they move at times, and are hidde
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """track: of every frame with depth, of those `rows`. seen: of every frame, None where there was nothing to look at."""
+    """track: of the frames with depth, which are `rows`. seen: of every frame; None where there was nothing to see."""
 
     track: Track
     rows: list[int]
@@ -56,7 +56,7 @@ def watch(
     if up is None:
         raise DataError(f"{recording.name} has no frame of colour and depth")
     seconds = recording.seconds[rows]
-    fitted, _ = fit_hand(np.array(pixels), np.array(hand)[..., 2], recording.camera)
+    fitted, _ = fit_hand(np.array(pixels), np.array(hand)[..., 2], recording.camera, recording.period)
     tips, _ = cleaned(fitted[:, [THUMB_TIP, INDEX_TIP]], seconds)
     for k, name in enumerate(look.names):
         if not np.isfinite(np.array(things)[:, k]).any():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vgps_models.errors import DataError
 from vgps_models.keypoints.paths import PathConfig
 from vgps_models.keypoints.person import ARM, WatchConfig
 from vgps_models.rgbd.folder import write_folder
@@ -43,14 +44,21 @@ def bench_watching(config: WatchingBench | None = None) -> dict[str, Any]:
     """errors: of points in frames where they are known, and of the bridged and smoothed ones. arms: see `measures`."""
     config = config or WatchingBench()
     tasks = list(ALL_TASKS)
-    rows: list[dict[str, Any]] = []
+    rows, unusable = list[dict[str, Any]](), dict[str, str]()
     for number in range(config.films):
         task, seed = tasks[number % len(tasks)], config.seed + number
-        rows.append(_judged(film(task, seed, failures=0.0, fps=config.fps, whole=True), config, number))
+        made = film(task, seed, failures=0.0, fps=config.fps, whole=True)
+        try:
+            rows.append(_judged(made, config, number))
+        except DataError as error:  # as a user would be told
+            unusable[f"{task}, seed {seed}"] = str(error)
+    if not rows:
+        raise DataError(f"none of the films could be used: {unusable}")
     points = {name: np.concatenate([row["points"][name] for row in rows]) for name in rows[0]["points"]}
     arms = {arm: _compared([row["arms"][arm] for row in rows]) for arm in CHAINS}
     return {
-        "films": len(rows),
+        "films": len(rows) + len(unusable),
+        "unusable": unusable,
         "frames": sum(row["frames"] for row in rows),
         "hand_found": round(float(np.mean([row["found"] for row in rows])), 4),
         "errors": {name: _spread(found) for name, found in points.items()},
@@ -74,7 +82,7 @@ def _compared(rows: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
 
 
 def _judged(made: Film, config: WatchingBench, number: int) -> dict[str, Any]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(prefix="film") as folder:
         frames = seen_by_camera(made, holes=config.holes, noise=config.noise, seed=number)
         write_folder(Path(folder), made.camera, frames, fps=config.fps)
         began = time.perf_counter()

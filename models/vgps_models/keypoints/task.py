@@ -24,7 +24,7 @@ class TaskWatchConfig:
 
 @dataclass(frozen=True, eq=False)
 class TaskSeen:
-    """person: see there. things: points of the landmarks in the camera's frame [m], where they are seen; pixels of them."""
+    """person: see there. things: points of the landmarks in the camera's frame [m], where they are seen; and pixels."""
 
     person: PersonSeen
     things: Points

@@ -37,17 +37,19 @@ class FitConfig:
     before: float = 3.0  # times as much at most that it is before it
     ease: float = 0.5  # [rad] off the pose at ease
     pinch: float = 0.02  # [m] between the tips of thumb and index finger, which work together
-    turn: float = 0.25  # [rad] off the frame before: of a joint, and of the wrist
-    move: float = 0.03  # [m] of the wrist since the frame before
+    turn: float = 6.0  # [rad/s] of a joint, and of the wrist, since the frame before
+    move: float = 0.75  # [m/s] of the wrist
     first: int = 25  # steps in a frame that begins
     steps: int = 8  # steps in one that follows another
 
 
 class HandSkeleton:
-    """A right hand of some size, in a camera's frame."""
+    """A right hand of some size, in a camera's frame. period: seconds between two frames."""
 
-    def __init__(self, camera: Intrinsics, size: float = 1.0, config: FitConfig = FitConfig()) -> None:
-        self.camera, self.size, self.config = camera, size, config
+    def __init__(
+        self, camera: Intrinsics, size: float = 1.0, period: float = 0.04, config: FitConfig = FitConfig()
+    ) -> None:
+        self.camera, self.size, self.period, self.config = camera, size, period, config
         self.model = _model(size)
         self.data = mujoco.MjData(self.model)
         self._bodies = [self.model.body(name).id for name in LANDMARKS]
@@ -137,7 +139,7 @@ class HandSkeleton:
         made.add((moves[THUMB_TIP] - moves[INDEX_TIP]) / c.pinch, (points[INDEX_TIP] - points[THUMB_TIP]) / c.pinch)
         made.add(np.eye(n)[6:] / c.ease, (self._ease - q[7:]) / c.ease)
         if before is not None:
-            back, scale = np.empty(n), np.r_[np.full(3, c.move), np.full(n - 3, c.turn)]
+            back, scale = np.empty(n), self.period * np.r_[np.full(3, c.move), np.full(n - 3, c.turn)]
             mujoco.mj_differentiatePos(model, back, 1.0, q, before)
             made.add(np.diag(1 / scale), back / scale)
         return made.matrix, made.right, made.cost
@@ -173,18 +175,20 @@ class _Normal:
         self.cost += float((off**2 if costs is None else costs).sum())
 
 
-def fit_hand(pixels: Array, depth: Array, camera: Intrinsics, config: FitConfig = FitConfig()) -> tuple[Array, float]:
-    """Landmarks (T, 21, 3) [m] by the size of hand that fits best, and that size; arguments as `HandSkeleton.fit`."""
+def fit_hand(
+    pixels: Array, depth: Array, camera: Intrinsics, period: float, config: FitConfig = FitConfig()
+) -> tuple[Array, float]:
+    """Landmarks (T, 21, 3) [m] by the size of hand that fits best, and that size; arguments as `HandSkeleton` has."""
     seen = np.flatnonzero(np.isfinite(pixels).all((1, 2)) & (np.isfinite(depth[:, PALM]).sum(1) >= 3))
     if len(seen) == 0:
         raise DataError("no hand was seen with depth in any frame")
     tried = seen[np.linspace(0, len(seen) - 1, min(TRIED, len(seen))).round().astype(int)]
     costs = {}
     for size in SIZES:
-        skeleton = HandSkeleton(camera, size, config)
+        skeleton = HandSkeleton(camera, size, period, config)
         costs[size] = float(np.median([skeleton.fit(pixels[[t]], depth[[t]])[1][0] for t in tried]))
     size = min(costs, key=lambda one: costs[one])
-    return HandSkeleton(camera, size, config).fit(pixels, depth)[0], size
+    return HandSkeleton(camera, size, period, config).fit(pixels, depth)[0], size
 
 
 def _model(size: float) -> mujoco.MjModel:
