@@ -150,7 +150,8 @@ def _camera_pose(config: Retarget, recording: Recording, watched: Watched) -> Ar
         )
     if watched.depth is None:
         raise DataError(f"{recording.name} has no depth in any frame")
-    return camera_over_table(watched.depth, recording.camera)
+    wrist = np.nanmedian(watched.hand[:, 0], axis=0)
+    return camera_over_table(watched.depth, recording.camera, near=wrist)
 
 
 def watch(recording: Recording, look: PersonWatcher, progress: Callable[[int, int], None]) -> Watched:

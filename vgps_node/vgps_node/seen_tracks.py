@@ -38,14 +38,15 @@ def watch(
 
     keep: the pictures too. Raises DataError when the hand or a landmark is never seen.
     """
-    rows, pixels, hand, things, up = list[int](), list[Array](), list[Array](), list[Array](), None
+    rows, pixels, hand, things = list[int](), list[Array](), list[Array](), list[Array]()
     seen: list[tuple[Image, TaskSeen] | None] = []
+    first: Array | None = None
     for row, frame in enumerate(recording.frames()):
         progress(row + 1, len(recording))
         seen.append(None)
         if frame.rgb is None or frame.depth is None:
             continue
-        up = camera_over_table(frame.depth, recording.camera) if up is None else up
+        first = frame.depth if first is None else first
         found = look(frame.rgb, frame.depth)
         rows.append(row)
         pixels.append(found.person.hand_pixels)
@@ -53,7 +54,7 @@ def watch(
         things.append(found.things.position)
         if keep:
             seen[-1] = (frame.rgb, found)
-    if up is None:
+    if first is None:
         raise DataError(f"{recording.name} has no frame of colour and depth")
     seconds = recording.seconds[rows]
     fitted, _ = fit_hand(np.array(pixels), np.array(hand)[..., 2], recording.camera, recording.period)
@@ -62,6 +63,7 @@ def watch(
         if not np.isfinite(np.array(things)[:, k]).any():
             raise DataError(f"{recording.name}: the {name} is never seen; the reward of {reward.task} needs it")
     points, _ = cleaned(np.array(things), seconds, THINGS)
+    up = camera_over_table(first, recording.camera, near=np.nanmedian(fitted[:, 0], axis=0))
     turn, at = up[:3, :3], up[:3, 3]
     tips, points = tips @ turn.T + at, points @ turn.T + at
     gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)

@@ -19,6 +19,8 @@ from vgps_models.spaces import Array, Image
 class TaskWatchConfig:
     person: WatchConfig = field(default_factory=WatchConfig)
     sure: float = 0.5  # confidence from which a thing counts as seen
+    glimpsed: float = 0.2  # and from which a nearer look is taken
+    margin: float = 0.06  # of the picture's width around things, for that look
     things: Lifting = field(default_factory=lambda: Lifting(radius=1, apart=np.inf, nearest=0.01))
 
 
@@ -48,11 +50,28 @@ class TaskWatcher:
         """rgb (h, w, 3) uint8, depth (h, w) [m] with NaN for holes."""
         located, count = self._find(rgb), len(ARM)
         self._arm = Located(located.pixels[:count], located.confidence[:count])
-        sure = np.where(located.confidence >= self.config.sure, located.confidence, 0.0)[count:]
-        pixels = np.where(sure[:, None] > 0, located.pixels[count:], np.nan)
+        near = self._nearer(rgb, located)
+        sure = np.where(near.confidence >= self.config.sure, near.confidence, 0.0)[count:]
+        pixels = np.where(sure[:, None] > 0, near.pixels[count:], np.nan)
         under = self._find.under[count:]
         things = lift(depth, pixels, sure, self.camera, self.config.things, under=under)
         return TaskSeen(self._person(rgb, depth), things, pixels)
+
+    def _nearer(self, rgb: Image, located: Located) -> Located:
+        """The same once more in the part of the picture where the things are, which small things need."""
+        sure = located.confidence[len(ARM) :] >= self.config.glimpsed
+        if not sure.any():
+            return located
+        pixels, c = located.pixels[len(ARM) :][sure], self._find.net.config
+        middle, spread = (pixels.min(0) + pixels.max(0)) / 2, np.ptp(pixels, axis=0) / 2
+        half = np.maximum(spread + self.config.margin * rgb.shape[1], np.array([c.width, c.height]) / 4)
+        half = max(half[0], half[1] * c.width / c.height) * np.array([1.0, c.height / c.width])
+        if half[0] > 0.45 * rgb.shape[1]:
+            return located
+        low = np.clip(np.round(middle - half), 0, None).astype(int)
+        high = np.clip(np.round(middle + half), 0, rgb.shape[1::-1]).astype(int)
+        near = self._find(np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]))
+        return Located(near.pixels + low, near.confidence)
 
     def _located_arm(self) -> Located:
         assert self._arm is not None

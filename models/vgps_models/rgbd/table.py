@@ -10,20 +10,24 @@ from vgps_models.spaces import Array
 
 WITHIN = 0.006  # [m] of the plane a point counts as on it
 FAR = 2.0  # [m] beyond this is the room
+AROUND = 0.45  # [m] of hands a table is
 TRIES = 300
 LEAST = 0.15  # share of the points near by that a table has to have
 
 
-def camera_over_table(depth: Array, camera: Intrinsics, seed: int = 0) -> Array:
+def camera_over_table(depth: Array, camera: Intrinsics, near: Array | None = None, seed: int = 0) -> Array:
     """Pose (4, 4) of the camera in a frame on the table: z up from it, x where the camera looks along it.
 
-    depth (h, w) [m] with NaN for holes. By random triples (RANSAC, Fischler & Bolles 1981) and a least-squares plane
-    through what agrees. Raises DataError where no plane stands out.
+    depth (h, w) [m] with NaN for holes. near (3,) [m]: where hands are at work, in the camera's frame: only what is
+    `AROUND` there counts, or the largest plane might be that of a wall. By random triples (RANSAC, Fischler & Bolles
+    1981) and a least-squares plane through what agrees. Raises DataError where no plane stands out.
     """
     camera.require(depth.shape, "depth")
     rows, columns = np.mgrid[0 : depth.shape[0] : 4, 0 : depth.shape[1] : 4]
     far = depth[rows, columns]
     points = camera.lift(np.stack([columns, rows], -1).astype(np.float64), far)[np.isfinite(far) & (far < FAR)]
+    if near is not None:
+        points = points[np.linalg.norm(points - near, axis=1) < AROUND]
     best = np.zeros(len(points), bool)
     random = np.random.default_rng(seed)
     for _ in range(TRIES if len(points) >= 100 else 0):

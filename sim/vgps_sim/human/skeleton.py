@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from vgps_models.errors import DataError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.spaces import Array
+from vgps_sim.human.grip import pinch
 from vgps_sim.human.rig import CHAINS, FINGERS, JOINTS, LANDMARKS, PARENTS, load_rig
 
 PALM = (0, 1, 5, 9, 13, 17)  # landmarks that keep their places in the palm
@@ -26,7 +27,7 @@ GUESSED = 6.0  # squared error in a picture, in units of what is tolerated, from
 TRIED = 16  # frames by which the size is found
 BEND, SPREAD = (-0.25, 1.75), (-0.3, 0.3)  # [rad] of a finger's joints
 THUMB = {"bend": (-0.7, 0.9), "spread": (-1.0, 1.0), "turn": (-1.2, 1.2)}  # [rad] of its root
-EASE = {"proximal": 0.6, "intermediate": 0.6, "distal": 0.35}  # [rad] bends of a finger at ease
+AT_WORK = 0.04  # [m] between the fingertips of a hand at ease
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class FitConfig:
     depth: float = 0.008  # [m] and in depth
     hidden: float = 1.0  # what it costs at most that a joint is behind what is seen
     before: float = 3.0  # times as much at most that it is before it
-    ease: float = 0.5  # [rad] off the pose at ease
+    ease: float = 0.35  # [rad] off the pose at ease
     pinch: float = 0.02  # [m] between the tips of thumb and index finger, which work together
     turn: float = 6.0  # [rad/s] of a joint, and of the wrist, since the frame before
     move: float = 0.75  # [m/s] of the wrist
@@ -228,7 +229,6 @@ def _hinge(body: mujoco.MjsBody, name: str) -> None:
 
 
 def _ease(joint: str) -> float:
+    """Of a hand that works with thumb and index finger."""
     name, what = joint.split(" ")
-    if what != "bend" or name.startswith("thumb"):
-        return 0.0
-    return next(angle for part, angle in EASE.items() if name.endswith(part))
+    return pinch(AT_WORK).bends.get(name, (0.0, 0.0, 0.0))[("bend", "spread", "turn").index(what)]
