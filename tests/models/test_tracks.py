@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgps_models.errors import DataError
-from vgps_models.irl.tracks import Track, geometry_names, strayed
+from vgps_models.irl.tracks import Track, geometry_names, shaken, strayed
 from vgps_models.turns import about_x, turned
 
 NAMES = ("cup", "saucer")
@@ -107,3 +107,12 @@ def test_turns_are_right_handed_rotations_about_their_axis(angle):
         np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
         np.testing.assert_array_equal(turn[:, axis], np.eye(3)[axis])
         assert turn[after, before] == np.sin(angle) and turn[before, before] == np.cos(angle)
+
+
+def test_a_shaken_track_is_off_by_what_was_asked_half_of_it_all_along():
+    still = replace(made(0, 400), points=np.tile(made(0).points[:1], (400, 1, 1)))
+    off = shaken(still, 0.01, np.random.default_rng(0)).points - still.points
+    runs = [shaken(still, 0.01, np.random.default_rng(i)).points - still.points for i in range(40)]
+    assert off.std(0) == pytest.approx(0.01 * np.sqrt(0.5), rel=0.2)
+    assert np.std([run.mean(0) for run in runs]) == pytest.approx(0.01 * np.sqrt(0.5), rel=0.25)
+    assert (shaken(still, 0.1, np.random.default_rng(0)).gap >= 0).all()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import av
+import numpy as np
 import pytest
 
 from vgps_node.cli import main
@@ -52,3 +54,25 @@ def test_each_method_has_as_many_demonstrations_as_it_needs(tmp_path):
 def test_what_cannot_be_is_said(arguments, code, said, capsys):
     assert main(["reward", *arguments]) == code
     assert said in capsys.readouterr().err
+
+
+def test_what_a_reward_sees_is_drawn_into_a_video(tmp_path, capsys):
+    pytest.importorskip("mediapipe")
+    film, reward, video, told = (tmp_path / n for n in ("film", "reward.safetensors", "reward.mp4", "view.json"))
+    learn = ["--task", "put_carrot_on_plate", "--method", "perceptual", "--demonstrations", "8"]
+    learn += ["--reads", "things", "--noise", "0.012"]
+    assert main(["reward", "learn", "--out", str(reward), *learn]) == 0
+    assert main(["film", "put_carrot_on_plate", "--out", str(film), "--seed", "93003", "--fps", "5"]) == 0
+    assert main(["reward", "view", str(film), "--reward", str(reward), "--out", str(video), "--json", str(told)]) == 0
+    found = json.loads(told.read_text())
+    assert min(found["things_seen"][name] for name in ("carrot", "plate")) > 0.3 and found["hand_seen"] > 0.8
+    rewards = found["reward"]
+    assert len(rewards) == 30 and -1 <= min(rewards) <= max(rewards) <= 0
+    assert np.mean(rewards[-5:]) > np.mean(rewards[:5]) + 0.3  # the carrot is on the plate at the end
+    with av.open(str(video)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 30
+    other = tmp_path / "other"
+    assert main(["film", "sort_onions", "--out", str(other), "--seed", "93003", "--fps", "5"]) == 0
+    capsys.readouterr()
+    assert main(["reward", "view", str(other), "--reward", str(reward), "--out", str(video)]) == 1
+    assert "is never seen; the reward of put_carrot_on_plate needs it" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vgps_models.errors import DataError
 from vgps_models.turns import turned
 from vgps_sim.human.filming import Film, film
-from vgps_sim.retarget.shown import moved, palm_axes, pinch_axes, seated, shown
+from vgps_sim.retarget.shown import above, moved, palm_axes, pinch_axes, seated, shown
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,12 @@ def test_unknown_landmarks_are_refused(made):
     hand[3, 7] = np.nan
     with pytest.raises(DataError, match="bridge its gaps first"):
         palm_axes(hand)
+
+
+def test_fingers_are_not_in_the_table(made):
+    person = shown(*points(made), 0.04)
+    sunk = moved(person, np.eye(3), np.array([0.0, 0.0, -0.05]))
+    lifted = above(sunk, 0.012)
+    assert lifted.tip.position[:, 2].min() == pytest.approx(0.012) and sunk.tip.position[:, 2].min() < 0
+    free = sunk.tip.position[:, 2] > 0.012
+    assert free.any() and np.array_equal(lifted.tip.position[free], sunk.tip.position[free])

@@ -22,7 +22,7 @@ from vgps_sim.retarget.chains import CHAINS, get_chain
 from vgps_sim.retarget.compare import alone, measures
 from vgps_sim.retarget.motion import retarget
 from vgps_sim.retarget.refine import Motion, Weights
-from vgps_sim.retarget.shown import Shown, moved, seated, shown
+from vgps_sim.retarget.shown import Shown, above, moved, seated, shown
 
 PLACES = ("seat", "base")
 PALM = (0.068, 0.13)  # [m] from the wrist to the middle knuckle, of anybody
@@ -30,6 +30,7 @@ STEADY = 0.15  # relative deviation of a forearm's length from which on somethin
 LEAST = 0.2  # share of the frames in which the hand has to be found
 LOST = 8  # of 21 landmarks without depth: the hand is full of holes
 HIDDEN, OFTEN = 0.02, 0.4  # [m] so far behind what is seen a fingertip is hidden; share of frames from which it is told
+LOWEST = 0.012  # [m] above the table fingertips are
 REACHED = 0.01  # [m] farther off the tool did not reach
 PICTURES = 10  # frames that are kept for the page
 
@@ -107,7 +108,7 @@ def retargeted(config: Retarget, progress: Callable[[int, int], None] = lambda d
     smoothed = _even(watched, recording, config.paths)
     pose = _camera_pose(config, recording, watched)
     person = moved(shown(smoothed.hand, smoothed.arm, smoothed.period), pose[:3, :3], pose[:3, 3])
-    person = seated(person) if config.place == "seat" else person
+    person = above(seated(person) if config.place == "seat" else person, LOWEST)
     chain = get_chain(config.arm)
     ways = {
         "end effector": alone(config.arm, chain, person, person.tip),

@@ -13,10 +13,10 @@ from vgps_models.keypoints.person import ARM, PersonSeen
 from vgps_models.spaces import Array, Image
 from vgps_node.plots import FAINT, over_time
 from vgps_node.retargeting import Retargeted
+from vgps_node.skeleton_drawing import draw_person
 from vgps_sim.retarget.human import ANGLES, angles
 from vgps_sim.retarget.maps import joint_map
 
-BONES = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (0, 17, 18, 19, 20), (5, 9, 13, 17))
 HEIGHT = 220  # [px] of a picture
 MEASURES = {
     "position_mm": ("tool's error [mm]", "{:.1f}"),
@@ -56,23 +56,10 @@ def page(made: Retargeted) -> str:
 
 
 def drawn(image: Image, seen: PersonSeen) -> bytes:
-    """A picture with the points in it (JPEG): a white hand, a yellow arm; dark where depth is missing."""
+    """A picture with the points in it (JPEG)."""
     canvas = Picture.fromarray(image)
-    pen = ImageDraw.Draw(canvas)
-    for chain in BONES:
-        _line(pen, seen.hand_pixels[list(chain)], (255, 255, 255))
-    _line(pen, seen.arm_pixels, (255, 210, 0))
-    for pixels, known in ((seen.hand_pixels, seen.hand.known), (seen.arm_pixels, seen.arm.known)):
-        for (u, v), yes in zip(pixels, known, strict=True):
-            if np.isfinite(u):
-                pen.ellipse([u - 3, v - 3, u + 3, v + 3], fill=(230, 60, 60) if yes else (40, 40, 40))
+    draw_person(ImageDraw.Draw(canvas), seen)
     return jpeg(np.asarray(canvas), HEIGHT)
-
-
-def _line(pen: ImageDraw.ImageDraw, pixels: Array, colour: tuple[int, int, int]) -> None:
-    shown = [(float(u), float(v)) for u, v in pixels if np.isfinite(u)]
-    if len(shown) > 1:
-        pen.line(shown, fill=colour, width=2)
 
 
 def _person(made: Retargeted) -> dict[str, dict[str, Sequence[float]]]:

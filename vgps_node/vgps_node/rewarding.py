@@ -17,7 +17,7 @@ from vgps_models.irl.imitation import ImitationConfig, imitate
 from vgps_models.irl.learned import READS, LearnedReward
 from vgps_models.irl.perceptual import PerceptualConfig, perceive
 from vgps_models.irl.rewards import load_reward
-from vgps_models.irl.tracks import Track
+from vgps_models.irl.tracks import Track, shaken
 from vgps_models.ranking import ranking
 from vgps_models.training.provenance import plain
 from vgps_sim.arms import get_arm
@@ -39,6 +39,7 @@ class LearnReward:
     method: str = "airl"  # or perceptual: steps and what tells them apart, of few demonstrations and in seconds
     demonstrations: int | None = None  # performances that succeed; none: 200 for airl, 20 for perceptual
     reads: str = "all"  # all, or things: how they lie to each other alone, for a body that lets go in other ways
+    noise: float = 0.0  # [m] by which points are off where the reward will be used; a camera's detector 0.01
     seed: int = 200_000  # of the first
     threads: int = 1  # torch threads
     imitation: ImitationConfig = field(default_factory=ImitationConfig)  # of airl
@@ -62,9 +63,11 @@ class LearnReward:
 
 def learn_reward(config: LearnReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None) -> Path:
     """Write the reward. progress: what is being done, how much of it is, of how much."""
-    shown: list[Track] = []
+    shown, rng = list[Track](), np.random.default_rng(config.seed)
     for number in range(config.count):
         track = watched(config.task, config.seed + number, failures=0.0)
+        if config.noise > 0:
+            track = shaken(track, config.noise, rng)
         if track.success:  # one that was not meant to fail and did is no demonstration
             shown.append(track)
         progress("watching", number + 1, config.count)
@@ -86,7 +89,8 @@ def _imitated(
         nonlocal tried
         tried += 1
         progress("trying out", tried, total)
-        return handled(config.task, seed, policy)
+        track = handled(config.task, seed, policy)
+        return shaken(track, config.noise, np.random.default_rng(seed)) if config.noise > 0 else track
 
     made = imitate(shown, rehearse, config.imitation, config.reads)
     return made.reward, {"rounds": made.rounds}

@@ -8,7 +8,7 @@ matter from which side of the table somebody works.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -119,6 +119,14 @@ def seen(hand: Array, gap: Array | float, tilt: Array | float, points: Array, he
         np.asarray(tilt)[..., None],
     ]  # fmt: skip
     return np.concatenate(parts, -1)
+
+
+def shaken(track: Track, noise: float, rng: np.random.Generator) -> Track:
+    """As a detector might see it that is off by `noise` [m], half of it all episode long and half anew every moment."""
+    every = np.concatenate([track.hand[:, None], track.points], axis=1)
+    off = rng.normal(0, noise * np.sqrt(0.5), every.shape) + rng.normal(0, noise * np.sqrt(0.5), every.shape[1:])
+    gap = np.maximum(track.gap + rng.normal(0, noise, track.gap.shape), 0.0)
+    return replace(track, hand=(every + off)[:, 0], points=(every + off)[:, 1:], gap=gap)
 
 
 def strayed(track: Track, spread: float, rng: np.random.Generator) -> tuple[Array, Array]:

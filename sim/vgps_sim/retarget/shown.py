@@ -7,7 +7,7 @@ rotation against the palm counts, which six joints tell well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -78,6 +78,13 @@ def seated(person: Shown) -> Shown:
     turn = turned(-float(np.arctan2(forward[1], forward[0])))
     move = np.append(SEAT - turn[:2, :2] @ tip, 0.0)
     return moved(person, turn, move)
+
+
+def above(person: Shown, lowest: float) -> Shown:
+    """Fingertips at least so high [m]: whatever was seen, they were not in the table."""
+    position = person.tip.position.copy()
+    position[:, 2] = np.maximum(position[:, 2], lowest)
+    return replace(person, tip=replace(person.tip, position=position))
 
 
 def moved(person: Shown, turn: Array, move: Array) -> Shown:

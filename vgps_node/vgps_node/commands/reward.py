@@ -1,4 +1,4 @@
-"""vgps reward learn|check|relabel|compare"""
+"""vgps reward learn|check|relabel|compare|view"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vgps_node.cli import choose
 from vgps_node.commands.collect import bar
 from vgps_node.commands.numbers import Measured, tell
 
-PARTS = ("learn", "check", "relabel", "compare")
+PARTS = ("learn", "check", "relabel", "compare", "view")
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
@@ -24,10 +24,12 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps reward check runs/sort_onions.safetensors --json runs/reward-check.json
         vgps reward relabel data/onions --rewards runs/sort_onions.safetensors
         vgps reward compare data/onions --rewards success runs/sort_onions.safetensors --json runs/compare.json
+        vgps reward view data/film --reward runs/sort_onions.safetensors --out runs/reward.mp4
         vgps train critic --data data/onions --rewards data/onions.reward-irl.parquet --policy runs/policy.safetensors
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
-    return {"learn": _learn, "check": _check, "relabel": _relabel, "compare": _compare}[part](rest, f"{prog} {part}")
+    parts = {"learn": _learn, "check": _check, "relabel": _relabel, "compare": _compare, "view": _view}
+    return parts[part](rest, f"{prog} {part}")
 
 
 def _learn(arguments: Sequence[str], prog: str) -> int:
@@ -65,6 +67,17 @@ def _compare(arguments: Sequence[str], prog: str) -> int:
 
     asked = tyro.cli(Measured[CompareRewards], args=list(arguments), prog=prog, description=CompareRewards.__doc__)
     tell(compare_rewards(asked.settings), asked.json)
+    return 0
+
+
+def _view(arguments: Sequence[str], prog: str) -> int:
+    from vgps_node.reward_view import ViewReward, view_reward
+
+    asked = tyro.cli(Measured[ViewReward], args=list(arguments), prog=prog, description=ViewReward.__doc__)
+    with bar() as progress:
+        line = progress.add_task("watching")
+        found = view_reward(asked.settings, lambda done, of: progress.update(line, completed=done, total=of))
+    tell(found, asked.json)
     return 0
 
 
