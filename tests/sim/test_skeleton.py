@@ -36,7 +36,7 @@ def test_the_skeleton_has_the_bones_of_the_rig(size):
     skeleton = HandSkeleton(CAMERA, size)
     q = np.zeros(skeleton.model.nq)
     q[3] = 1
-    mine, theirs = skeleton._posed(q), landmarks(load_rig().pose(np.eye(4), {}, size))
+    mine, theirs = skeleton.landmarks(q), landmarks(load_rig().pose(np.eye(4), {}, size))
     assert mine == pytest.approx(theirs, abs=1e-7) and len(LANDMARKS) == len(mine)
 
 
@@ -49,7 +49,7 @@ def test_joints_bend_as_the_rig_bends_them():
             name = f"{joint} {what}"
             if angle:
                 q[skeleton.model.joint(name).qposadr[0]] = angle
-    assert skeleton._posed(q) == pytest.approx(landmarks(load_rig().pose(np.eye(4), held.bends)), abs=1e-7)
+    assert skeleton.landmarks(q) == pytest.approx(landmarks(load_rig().pose(np.eye(4), held.bends)), abs=1e-7)
 
 
 def test_steps_are_downhill():

@@ -17,7 +17,7 @@ from safetensors.numpy import save as save_arrays
 
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.files import write_whole
-from vgps_models.irl.tracks import Track, geometry_names, of_hand
+from vgps_models.irl.tracks import Track, geometry, geometry_names, of_hand
 from vgps_models.spaces import Array
 from vgps_models.training.provenance import command, git_revision
 
@@ -99,12 +99,20 @@ class LearnedReward(ABC):
 
     def within(self, track: Track) -> Array:
         """Reward of every moment (T,) in [-1, 0]: -1 as where demonstrations begin, or worse, 0 as where they end."""
+        return self._in_span(self.of(track))
+
+    def now(self, hand: Array, gap: float, points: Array) -> float:
+        """The same of one moment: hand (3,), gap, and the landmarks (N, 3) [m]."""
+        moment = geometry(hand[None], np.array([gap]), points[None])
+        return float(self._in_span(self.values(self.scale(moment)))[0])
+
+    def _in_span(self, values: Array) -> Array:
         begin, end = self.span
         if not end > begin:
             raise DataError(
                 f"the reward of {self.task} is not higher where demonstrations end; learn it with more of them"
             )
-        return np.clip((self.of(track) - end) / (end - begin), -1.0, 0.0)
+        return np.clip((values - end) / (end - begin), -1.0, 0.0)
 
     def score(self, track: Track, horizon: int = 100) -> float:
         """Mean reward over `horizon` moments of an episode that stays where it ends."""

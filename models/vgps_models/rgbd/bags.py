@@ -55,7 +55,7 @@ class BagRecording(Recording):
         try:
             for schema, channel, message, decode in messages(path):
                 if schema == INFO and channel.topic not in infos:
-                    infos[channel.topic] = _intrinsics(decode(message), channel.topic)
+                    infos[channel.topic] = intrinsics_of(decode(message), channel.topic)
                 elif schema in (RAW, COMPRESSED):
                     topic = topics.get(channel.topic)
                     if topic is None:
@@ -86,7 +86,7 @@ class BagRecording(Recording):
                 if channel.topic == self._colour[0] and stamp in waiting:
                     waiting[stamp]["rgb"] = self._decoded(pixels, decode, message, schema, "colour")
                 elif channel.topic == self._depth[0] and (stamp := wanted.get(stamp, -1)) in waiting:
-                    waiting[stamp]["depth"] = self._decoded(_depth, decode, message, schema, "depth")
+                    waiting[stamp]["depth"] = self._decoded(metric_depth, decode, message, schema, "depth")
                 while row < len(self._stamps) and _whole(
                     waiting[int(self._stamps[row])], partner[int(self._stamps[row])]
                 ):
@@ -148,7 +148,7 @@ def _info(infos: Mapping[str, Intrinsics], colour: str, depth: str, path: Path) 
     return camera
 
 
-def _intrinsics(info: Any, topic: str) -> Intrinsics:
+def intrinsics_of(info: Any, topic: str) -> Intrinsics:
     try:
         k = [float(value) for value in info.k]
         return Intrinsics(int(info.width), int(info.height), k[0], k[4], k[2], k[5])
@@ -156,7 +156,7 @@ def _intrinsics(info: Any, topic: str) -> Intrinsics:
         raise SpecError(f"{topic} says no intrinsics: {error}") from error
 
 
-def _depth(message: Any, schema: str, name: str) -> Array:
+def metric_depth(message: Any, schema: str, name: str) -> Array:
     """(h, w) [m], NaN for holes. Sizes are checked before they are believed."""
     if message.encoding not in DEPTHS:
         raise DataError(f"{name}: depth is in '{message.encoding}'; {', '.join(DEPTHS)} can be read")

@@ -21,7 +21,7 @@ from vgps_sim.human.grip import pinch
 from vgps_sim.human.rig import CHAINS, FINGERS, JOINTS, LANDMARKS, PARENTS, load_rig
 
 PALM = (0, 1, 5, 9, 13, 17)  # landmarks that keep their places in the palm
-THUMB_TIP, INDEX_TIP = 4, 8
+WRIST, THUMB_TIP, INDEX_TIP = 0, 4, 8  # landmarks
 SIZES = (0.86, 0.93, 1.0, 1.07, 1.14)  # of hands; 1 is 19 cm long
 GUESSED = 6.0  # squared error in a picture, in units of what is tolerated, from which on a landmark is only guessed
 TRIED = 16  # frames by which the size is found
@@ -57,7 +57,7 @@ class HandSkeleton:
         hinges = range(1, self.model.njnt)
         self._low, self._high = (self.model.jnt_range[1:, side] for side in (0, 1))
         self._ease = np.array([_ease(self.model.joint(j).name) for j in hinges])
-        self._at_rest = self._posed(np.r_[np.zeros(3), 1, np.zeros(3), self._ease])
+        self._at_rest = self.landmarks(np.r_[np.zeros(3), 1, np.zeros(3), self._ease])
 
     def fit(self, pixels: Array, depth: Array) -> tuple[Array, Array]:
         """Landmarks (T, 21, 3) [m] and the mean cost of each frame (T,), NaN where nothing was seen.
@@ -67,14 +67,15 @@ class HandSkeleton:
         made, costs = np.full((*pixels.shape[:2], 3), np.nan), np.full(len(pixels), np.nan)
         before: Array | None = None
         for t in range(len(pixels)):
-            if not np.isfinite(pixels[t]).all() or np.isfinite(depth[t, PALM]).sum() < 3:
+            if not usable(pixels[t], depth[t]):
                 before = None
                 continue
-            q, cost = self._fitted(pixels[t], depth[t], before)
-            made[t], costs[t], before = self._posed(q), cost, q
+            q, cost = self.fitted(pixels[t], depth[t], before)
+            made[t], costs[t], before = self.landmarks(q), cost, q
         return made, costs
 
-    def _fitted(self, pixels: Array, depth: Array, before: Array | None) -> tuple[Array, float]:
+    def fitted(self, pixels: Array, depth: Array, before: Array | None) -> tuple[Array, float]:
+        """Pose of one frame and its cost. before: the pose of the frame before, if there was one."""
         starts = [self._start(pixels, depth)] if before is None else [before, self._start(pixels, depth)]
         steps = self.config.first if before is None else self.config.steps
         ends = (self._settled(q, pixels, depth, before, steps) for q in starts)
@@ -120,7 +121,7 @@ class HandSkeleton:
     ) -> tuple[Array, Array, float]:
         """Normal equations (n, n), (n,) of a step from q, and the cost there. most: that a hidden joint may cost."""
         c, model = self.config, self.model
-        points = self._posed(q)
+        points = self.landmarks(q)
         mujoco.mj_comPos(model, self.data)
         n, count = model.nv, len(points)
         moves = np.empty((count, 3, n))  # of the landmarks, by every degree of freedom
@@ -155,7 +156,7 @@ class HandSkeleton:
         lens[:, 1, 1], lens[:, 1, 2] = camera.fy / z, -camera.fy * y / z**2
         return off, (lens @ moves) / unit
 
-    def _posed(self, q: Array) -> Array:
+    def landmarks(self, q: Array) -> Array:
         """Landmarks (21, 3) [m]."""
         self.data.qpos[:] = q
         mujoco.mj_kinematics(self.model, self.data)
@@ -176,11 +177,16 @@ class _Normal:
         self.cost += float((off**2 if costs is None else costs).sum())
 
 
+def usable(pixels: Array, depth: Array) -> bool:
+    """Whether there is a hand (21, 2) with enough depth (21,) to go by."""
+    return bool(np.isfinite(pixels).all() and np.isfinite(depth[[*PALM]]).sum() >= 3)
+
+
 def fit_hand(
     pixels: Array, depth: Array, camera: Intrinsics, period: float, config: FitConfig = FitConfig()
 ) -> tuple[Array, float]:
     """Landmarks (T, 21, 3) [m] by the size of hand that fits best, and that size; arguments as `HandSkeleton` has."""
-    seen = np.flatnonzero(np.isfinite(pixels).all((1, 2)) & (np.isfinite(depth[:, PALM]).sum(1) >= 3))
+    seen = np.flatnonzero([usable(*one) for one in zip(pixels, depth, strict=True)])
     if len(seen) == 0:
         raise DataError("no hand was seen with depth in any frame")
     tried = seen[np.linspace(0, len(seen) - 1, min(TRIED, len(seen))).round().astype(int)]
