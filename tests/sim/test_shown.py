@@ -53,7 +53,8 @@ def test_the_palm_is_told_by_six_joints_and_not_by_one(made):
 @settings(max_examples=20, deadline=None)
 @given(yaw=st.floats(-3.1, 3.1), x=st.floats(-1, 1), y=st.floats(-1, 1))
 def test_seated_is_the_same_wherever_the_person_sits(made, yaw, x, y):
-    person = shown(*(each[::10] for each in points(made)), 0.4)
+    hand, arm = points(made)
+    person = shown(hand[::10], arm[::10], 0.4)
     one = seated(person)
     other = seated(moved(person, turned(yaw), np.array([x, y, 0.0])))
     assert one.tip.position == pytest.approx(other.tip.position, abs=1e-6)
