@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path as File
 
+import mujoco
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_sim.retarget.chains import CHAINS, get_chain
-from vgps_sim.retarget.collisions import collisions
+from vgps_sim.retarget.collisions import colliding
 from vgps_sim.retarget.compare import RetargetBench, bench_retarget, smoothed
 from vgps_sim.retarget.human import ANGLES, Arm, angles, posture
 from vgps_sim.retarget.maps import joint_map
@@ -22,6 +23,7 @@ from vgps_sim.retarget.reaching import Noise, reaching
 from vgps_sim.retarget.refine import Path, Refiner, Weights
 
 STILL = Noise(0.0, 0.0, 0.0)
+HOME = {arm: np.array(joint_map(arm).home) for arm in CHAINS}
 SHOULDER = np.array([0.0, 0.0, 0.4])
 # Where every angle can be seen: the upper arm neither hangs nor points up, the elbow is bent, the wrist not square.
 poses = st.tuples(
@@ -158,7 +160,7 @@ def test_it_moves_less_and_softer_more_like_a_person_and_meets_the_tool(arm):
     assert found["likeness"] > alone["likeness"] and told["worst"]["limits_broken"] == told["worst"]["collisions"] == 0
     q = retarget(arm, chain, reaching(3)).q
     q[:, 1] += 0.9
-    assert collisions(chain, q) > 0  # it can see them
+    assert colliding(chain, q).any()  # it can see them
 
 
 def test_a_smoothed_path_is_nearer_to_what_was_done():
@@ -179,3 +181,34 @@ def test_paths_and_weights_that_do_not_fit_are_refused():
     chain, shown = get_chain("widowx_ai"), reaching(0, moves=1)
     with pytest.raises(DataError, match="a posture of"):
         Refiner(chain).solve(shown.tip, np.zeros((3, 6)))
+
+
+@pytest.mark.parametrize("arm", CHAINS)
+def test_a_motion_through_the_table_is_raised_above_it(arm):
+    chain, shown = get_chain(arm), reaching(1)
+    low = replace(shown.tip, position=shown.tip.position - [0.0, 0.0, 0.03])
+    sunk = replace(shown, tip=low)
+    direct = Refiner(chain).solve(
+        low, joint_map(arm)(angles(shown.arm)), start=end_effector_only(chain, low, HOME[arm])
+    )
+    made = retarget(arm, chain, sunk)
+    assert colliding(chain, direct.q).sum() > 10 and not colliding(chain, made.q).any()
+    # Only there: where nothing is touched the tool is as near as ever, and errors are told to what was asked.
+    high = low.position[:, 2] > 0.08
+    assert np.median(made.position_error[high]) < 0.006 and made.position_error.max() > 0.01
+
+
+def test_an_arm_that_folds_into_itself_is_seen():
+    chain = get_chain("widowx_ai")
+    q = np.tile(joint_map("widowx_ai").home, (3, 1))
+    assert not colliding(chain, q).any()
+    low, high = chain.limits
+    rng = np.random.default_rng(0)
+    found = [row for row in rng.uniform(low, high, (400, 6)) if colliding(chain, row[None])[0]]
+    own = 0
+    for row in found:
+        data = mujoco.MjData(chain.model)
+        data.qpos[[int(chain.model.joint(name).qposadr[0]) for name in chain.joints]] = row
+        mujoco.mj_forward(chain.model, data)
+        own += not (data.contact.dist[: data.ncon] < -0.001).any()
+    assert own > 3  # that touch nothing but themselves

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 
 import mujoco
+import numpy as np
+from numpy.typing import NDArray
 
 from vgps_models.spaces import Array
 from vgps_sim.retarget.refine import Chain
@@ -12,17 +14,17 @@ from vgps_sim.retarget.refine import Chain
 TOUCHING = 0.001  # [m] deeper than this into something is a collision
 
 
-def collisions(chain: Chain, q: Array) -> int:
-    """Frames of q (T, n) in which a link is in the table or in another link that is not next to it."""
+def colliding(chain: Chain, q: Array) -> NDArray[np.bool_]:
+    """In which frames of q (T, n) a link is in the table or in another link that is not next to it (T,)."""
     model = chain.model
     data = mujoco.MjData(model)
     at = [int(model.joint(name).qposadr[0]) for name in chain.joints]
-    pairs, hit = own_pairs(chain), 0
-    for row in q:
+    pairs, hit = own_pairs(chain), np.zeros(len(q), bool)
+    for t, row in enumerate(q):
         data.qpos[at] = row
         mujoco.mj_forward(model, data)
         on_table = bool((data.contact.dist[: data.ncon] < -TOUCHING).any())
-        hit += on_table or any(_inside(model, data, a, b) for a, b in pairs)
+        hit[t] = on_table or any(_inside(model, data, a, b) for a, b in pairs)
     return hit
 
 

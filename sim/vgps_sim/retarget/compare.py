@@ -11,7 +11,7 @@ import numpy as np
 from scipy.signal import savgol_filter
 
 from vgps_sim.retarget.chains import get_chain
-from vgps_sim.retarget.collisions import collisions
+from vgps_sim.retarget.collisions import colliding
 from vgps_sim.retarget.human import angles
 from vgps_sim.retarget.maps import joint_map
 from vgps_sim.retarget.motion import end_effector_only, retarget
@@ -85,7 +85,7 @@ def measures(arm: str, chain: Chain, motion: Motion, shown: Shown) -> dict[str, 
         "jerk": float(np.sqrt((np.diff(q, 3, axis=0) ** 2).mean()) / period**3),
         "likeness": joint_map(arm).likeness(q, angles(shown.arm)),
         "limits_broken": float(((q < low - 1e-9) | (q > high + 1e-9)).any(1).sum()),
-        "collisions": float(collisions(chain, q)),
+        "collisions": float(colliding(chain, q).sum()),
     }
 
 
