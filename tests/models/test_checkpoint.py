@@ -116,6 +116,7 @@ def test_loading_twice_gives_the_same_policy(files, observe):
 def test_shipped_checkpoints_are_whole_and_small(name):
     card = checkpoint.read_card(name)
     loaders = LOADERS | {"progress": checkpoint.load_progress, "imagetext": checkpoint.load_imagetext}
+    loaders |= {"points": PointFinder.load}
     loaders[card.kind](name)
     assert checkpoint.find(name).stat().st_size < 10e6
     assert card.git != "unknown" and card.command

@@ -47,8 +47,7 @@ def test_gaps_are_bridged_and_long_ones_told(begin, length):
     points[begin : begin + length] = np.nan
     made, long = cleaned(points, SECONDS)
     assert np.isfinite(made).all()
-    told = length / 30 > PathConfig().bridged - 1 / 60
-    assert bool(long) == told
+    assert bool(long) == (length > 30 * PathConfig().bridged)
     if long:
         assert long[0] == pytest.approx((SECONDS[begin], length / 30))
 

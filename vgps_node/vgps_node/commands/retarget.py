@@ -45,11 +45,12 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     write_whole(config.out / "result.json", (json.dumps(made.told, indent=1) + "\n").encode())
     console = Console()
     for fault in made.faults.lines():
-        console.print(f"noticed: {fault}", markup=False, highlight=False)
+        console.print(f"noticed: {fault}", markup=False, highlight=False, soft_wrap=True)
     best = made.told["ways"]["retargeted"]
     console.print(
         f"{made.told['seconds']} s on {config.arm}, the tool {best['position_mm']:.1f} mm and "
         f"{best['rotation_deg']:.1f} deg off; see {config.out / 'report.html'}", markup=False, highlight=False,
+        soft_wrap=True,
     )  # fmt: skip
     return 0
 
