@@ -12,6 +12,7 @@ import pytest
 from vgps_models import checkpoint
 from vgps_models.checkpoint import CheckpointError
 from vgps_models.errors import SpecError, UnknownNameError, VgpsError
+from vgps_models.keypoints.finder import PointFinder
 from vgps_models.spaces import ActionSpec
 
 LOADERS = {"policy": checkpoint.load_policy, "critic": checkpoint.load_critic, "encoder": checkpoint.load_encoder}
