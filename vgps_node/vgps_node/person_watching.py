@@ -15,7 +15,7 @@ from vgps_models.rgbd.recording import Faults, Recording
 from vgps_models.spaces import Array, Image
 from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, fit_hand
 
-PALM = (0.068, 0.13)  # [m] from the wrist to the middle knuckle, of anybody
+PALM = (0.06, 0.13)  # [m] from the wrist to the middle knuckle, of anybody
 STEADY = 0.15  # relative deviation of a forearm's length from which on something is wrong
 LEAST = 0.2  # share of the frames in which the hand has to be found
 LOST = 8  # of 21 landmarks without depth: the hand is full of holes
