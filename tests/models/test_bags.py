@@ -6,8 +6,10 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 
+import bag_messages
 import numpy as np
 import pytest
+from bag_messages import HEADER, STAMP, header
 from PIL import Image as Picture
 
 pytest.importorskip("mcap_ros2")
@@ -17,27 +19,13 @@ from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress.footage import open_footage
 from vgps_models.progress.footage.bags import COMPRESSED, RAW
 
-HEADER = "std_msgs/Header header\n"
-STAMP = """
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec"""
 MESSAGES = {
-    RAW: f"{HEADER}uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data{STAMP}",
+    RAW: bag_messages.IMAGE,
     COMPRESSED: f"{HEADER}string format\nuint8[] data{STAMP}",
     "vgps_msgs/msg/TaskState": f"{HEADER}string instruction\nuint32 episode\nbool success{STAMP}",
 }
 PERIOD = 200_000_000
 WORDS = "put the spoon on the towel"
-
-
-def header(at: int = 0) -> SimpleNamespace:
-    return SimpleNamespace(stamp=SimpleNamespace(sec=at // 10**9, nanosec=at % 10**9), frame_id="")
 
 
 def raw(shade: int, encoding: str = "rgb8", pad: int = 0) -> SimpleNamespace:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import bag_messages
 import numpy as np
 import pytest
+from bag_messages import HEADER, STAMP, header
 from PIL import Image as Picture
 
 from vgps_models.errors import DataError, SpecError
@@ -137,27 +139,9 @@ def test_the_table_is_found_under_clutter():
         camera_over_table(random.uniform(0.4, 1.8, depth.shape), camera)
 
 
-HEADER = "std_msgs/Header header\n"
-STAMP = """
-================================================================================
-MSG: std_msgs/Header
-builtin_interfaces/Time stamp
-string frame_id
-================================================================================
-MSG: builtin_interfaces/Time
-int32 sec
-uint32 nanosec"""
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
-MESSAGES = {
-    IMAGE: f"{HEADER}uint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data"
-    + STAMP,
-    INFO: f"{HEADER}uint32 height\nuint32 width\nfloat64[9] k{STAMP}",
-}
+MESSAGES = {IMAGE: bag_messages.IMAGE, INFO: f"{HEADER}uint32 height\nuint32 width\nfloat64[9] k{STAMP}"}
 COLOUR, DEPTH = "/camera/color/image_raw", "/camera/aligned_depth_to_color/image_raw"
-
-
-def header(at: int) -> SimpleNamespace:
-    return SimpleNamespace(stamp=SimpleNamespace(sec=at // 10**9, nanosec=at % 10**9), frame_id="")
 
 
 def image(array: np.ndarray, encoding: str, at: int) -> SimpleNamespace:
@@ -216,6 +200,17 @@ def test_a_bag_that_lacks_depth_or_breaks_off_is_read_as_far_as_it_goes(tmp_path
     cut = open_recording(tmp_path / "cut.mcap")
     assert 0 < len(cut) < COUNT and "cut short" in cut.faults.counts()
     assert sum(frame.depth is not None for frame in cut.frames()) >= len(cut) - 1
+
+
+def test_a_depth_is_paired_with_one_colour_in_any_rhythm():
+    pytest.importorskip("mcap_ros2")
+    from vgps_models.rgbd.bags import _partners
+
+    stamps = np.array([0, 100, 120, 200, 300])  # one came twice as soon
+    made = _partners(stamps, np.array([4, 108, 205, 305]))
+    assert made == {0: 4, 100: 108, 120: None, 200: 205, 300: 305}
+    assert _partners(stamps, np.array([1000])) == dict.fromkeys(stamps.tolist())
+    assert _partners(np.array([5]), np.array([5])) == {5: 5}
 
 
 def test_depth_that_is_not_aligned_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from vgps_models.irl.learned import LearnedReward
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.filters import OneEuro
 from vgps_models.keypoints.person import FindHands
-from vgps_models.keypoints.task import TaskWatchConfig, TaskWatcher
+from vgps_models.keypoints.task import TaskWatchConfig, TaskWatcher, finder
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
 from vgps_sim.human.grip import PAD
@@ -44,6 +44,7 @@ class LiveReward:
 
     def __post_init__(self) -> None:
         self.names = (*HAND, *self.reward.names)
+        self._find = finder(self.points, self.reward.names)
         self._camera: Intrinsics | None = None
 
     def __call__(self, rgb: Image, depth: Array, camera: Intrinsics, seconds: float) -> Rewarded:
@@ -70,7 +71,7 @@ class LiveReward:
 
     def _begin(self, camera: Intrinsics) -> None:
         self._camera, self._table, self._smooth = camera, None, OneEuro()
-        self._look = TaskWatcher(self.points, self.reward.names, self.find_hands, camera, self.watch)
+        self._look = TaskWatcher(self._find, self.find_hands, camera, self.watch)
         self._skeleton, self._pose = HandSkeleton(camera), None
         self._last = np.full((len(self.names), 3), np.nan)
 

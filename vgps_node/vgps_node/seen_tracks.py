@@ -11,7 +11,7 @@ from vgps_models.errors import DataError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.tracks import Track
 from vgps_models.keypoints.paths import PathConfig, cleaned
-from vgps_models.keypoints.task import TaskSeen, TaskWatchConfig, TaskWatcher
+from vgps_models.keypoints.task import TaskSeen, TaskWatchConfig, TaskWatcher, finder
 from vgps_models.rgbd.recording import Recording
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
@@ -76,4 +76,4 @@ def watcher(points: str, reward: LearnedReward, recording: Recording, config: Ta
     """For a reward and the camera of a recording."""
     from vgps_models.keypoints.hands import HandLandmarker
 
-    return TaskWatcher(points, reward.names, HandLandmarker(), recording.camera, config)
+    return TaskWatcher(finder(points, reward.names), HandLandmarker(), recording.camera, config)

@@ -59,7 +59,10 @@ class PersonWatcher:
 
     def __call__(self, rgb: Image, depth: Array) -> PersonSeen:
         """rgb (h, w, 3) uint8, depth (h, w) [m] with NaN for holes."""
-        located = self.find_arm(rgb)
+        return self.given(self.find_arm(rgb), rgb, depth)
+
+    def given(self, located: Located, rgb: Image, depth: Array) -> PersonSeen:
+        """The same where the arm's joints (`ARM`) have been found already."""
         sure = np.where(located.confidence >= self.config.sure, located.confidence, 0.0)
         pixels = np.where(sure[:, None] > 0, located.pixels, np.nan)
         arm = self._possible(lift(depth, pixels, sure, self.camera, self.config.arm, under=self.under))

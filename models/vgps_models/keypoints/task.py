@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,28 +33,25 @@ class TaskSeen:
 
 
 class TaskWatcher:
-    """names: landmarks of a task, all of them known to the finder, which looks at a picture once for arm and things."""
+    """find: of `ARM` and the landmarks of a task, which are `names`; it looks at a picture once for both."""
 
     def __init__(
-        self, points: str, names: Sequence[str], find_hands: FindHands, camera: Intrinsics,
-        config: TaskWatchConfig = TaskWatchConfig(),
-    ) -> None:  # fmt: skip
-        self.names, self.camera, self.config = tuple(names), camera, config
-        self._find = PointFinder.load(points, (*ARM, *self.names))
-        self._arm: Located | None = None
-        under = self._find.under[: len(ARM)]
-        self._person = PersonWatcher(find_hands, lambda image: self._located_arm(), under, camera, config.person)
+        self, find: PointFinder, find_hands: FindHands, camera: Intrinsics, config: TaskWatchConfig = TaskWatchConfig()
+    ) -> None:
+        self.names, self.camera, self.config = find.names[len(ARM) :], camera, config
+        self._find = find
+        self._person = PersonWatcher(find_hands, find, find.under[: len(ARM)], camera, config.person)
 
     def __call__(self, rgb: Image, depth: Array) -> TaskSeen:
         """rgb (h, w, 3) uint8, depth (h, w) [m] with NaN for holes."""
         located, count = self._find(rgb), len(ARM)
-        self._arm = Located(located.pixels[:count], located.confidence[:count])
+        arm = Located(located.pixels[:count], located.confidence[:count])
         near = self._nearer(rgb, located)
         sure = np.where(near.confidence >= self.config.sure, near.confidence, 0.0)[count:]
         pixels = np.where(sure[:, None] > 0, near.pixels[count:], np.nan)
         under = self._find.under[count:]
         things = lift(depth, pixels, sure, self.camera, self.config.things, under=under)
-        return TaskSeen(self._person(rgb, depth), things, pixels)
+        return TaskSeen(self._person.given(arm, rgb, depth), things, pixels)
 
     def _nearer(self, rgb: Image, located: Located) -> Located:
         """The same once more in the part of the picture where the things are, which small things need."""
@@ -73,6 +69,7 @@ class TaskWatcher:
         near = self._find(np.ascontiguousarray(rgb[low[1] : high[1], low[0] : high[0]]))
         return Located(near.pixels + low, near.confidence)
 
-    def _located_arm(self) -> Located:
-        assert self._arm is not None
-        return self._arm
+
+def finder(points: str, names: tuple[str, ...]) -> PointFinder:
+    """What a `TaskWatcher` needs of a checkpoint of `vgps train points`. UnknownNameError for a landmark it lacks."""
+    return PointFinder.load(points, (*ARM, *names))

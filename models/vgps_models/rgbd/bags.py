@@ -27,11 +27,10 @@ DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 
 @dataclass
 class _Topic:
-    """schema, encoding: of its pictures. stamps: stamp -> log time [ns]."""
+    """encoding: of its pictures. stamps: of all of them [ns]."""
 
-    schema: str
     encoding: str
-    stamps: dict[int, int] = field(default_factory=dict)
+    stamps: set[int] = field(default_factory=set)
 
 
 class BagRecording(Recording):
@@ -41,11 +40,9 @@ class BagRecording(Recording):
         self._path, self._colour, self._depth = path, colour, depth
         stamps = np.array(sorted(colour[1].stamps))
         super().__init__(path.name, camera, (stamps - stamps[:1]) * 1e-9, None, faults)
-        self._stamps = stamps
-        for at in self._pairs():
-            if at is None:
-                faults.add("colour without depth", f"{sum(p is None for p in self._pairs())} frames of {colour[0]}")
-                break
+        self._partner = _partners(stamps, np.array(sorted(depth[1].stamps)))
+        if lost := sum(at is None for at in self._partner.values()):
+            faults.add("colour without depth", f"{lost} frames of {colour[0]}")
 
     @classmethod
     def read(cls, path: Path) -> BagRecording:
@@ -60,8 +57,8 @@ class BagRecording(Recording):
                     topic = topics.get(channel.topic)
                     if topic is None:
                         encoding = decode(message).encoding if schema == RAW else "compressed"
-                        topic = topics[channel.topic] = _Topic(schema, encoding)
-                    topic.stamps[stamp_of(message)] = message.log_time
+                        topic = topics[channel.topic] = _Topic(encoding)
+                    topic.stamps.add(stamp_of(message))
         except BROKEN as error:
             faults.add(
                 "cut short", f"{path.name} breaks off ({str(error) or type(error).__name__}); read as far as it goes"
@@ -76,7 +73,7 @@ class BagRecording(Recording):
         return cls(path, _info(infos, colour[0], depth[0], path), colour, depth, faults)
 
     def frames(self) -> Iterator[Frame]:
-        partner = dict(zip(self._stamps.tolist(), self._pairs(), strict=True))
+        partner, stamps = self._partner, list(self._partner)
         wanted = {at: stamp for stamp, at in partner.items() if at is not None}
         waiting: dict[int, dict[str, Any]] = {stamp: {} for stamp in partner}
         row = 0
@@ -87,18 +84,16 @@ class BagRecording(Recording):
                     waiting[stamp]["rgb"] = self._decoded(pixels, decode, message, schema, "colour")
                 elif channel.topic == self._depth[0] and (stamp := wanted.get(stamp, -1)) in waiting:
                     waiting[stamp]["depth"] = self._decoded(metric_depth, decode, message, schema, "depth")
-                while row < len(self._stamps) and _whole(
-                    waiting[int(self._stamps[row])], partner[int(self._stamps[row])]
-                ):
-                    there = waiting.pop(int(self._stamps[row]))
+                while row < len(stamps) and _whole(waiting[stamps[row]], partner[stamps[row]]):
+                    there = waiting.pop(stamps[row])
                     yield self.checked(row, there["rgb"], there.get("depth"))
                     row += 1
         except BROKEN as error:
             self.faults.add(
                 "cut short", f"{self.name} breaks off at frame {row} ({str(error) or type(error).__name__})"
             )
-        for number in range(row, len(self._stamps)):  # whose partner never came
-            there = waiting[int(self._stamps[number])]
+        for number in range(row, len(stamps)):  # whose partner never came
+            there = waiting[stamps[number]]
             yield self.checked(number, there.get("rgb"), there.get("depth"))
 
     def _decoded(self, read: Any, decode: Any, message: Any, schema: str, what: str) -> Any:
@@ -108,15 +103,20 @@ class BagRecording(Recording):
             self.faults.add(f"unreadable {what}", str(error))
             return None
 
-    def _pairs(self) -> list[int | None]:
-        """Of every frame of colour the stamp of the depth nearest to it, if that is near enough."""
-        stamps, depths = self._stamps, np.array(sorted(self._depth[1].stamps))
-        half = np.median(np.diff(stamps)) / 2 if len(stamps) > 1 else 0.0
-        made: list[int | None] = []
-        for stamp in stamps:
-            nearest = int(depths[np.abs(depths - stamp).argmin()])
-            made.append(nearest if abs(nearest - stamp) <= half else None)
-        return made
+
+def _partners(stamps: Array, depths: Array) -> dict[int, int | None]:
+    """Of every stamp of colour, in order, that of the depth nearest to it, if it is near enough [ns]."""
+    half = np.median(np.diff(stamps)) / 2 if len(stamps) > 1 else 1.0
+    after = np.searchsorted(depths, stamps).clip(1, max(1, len(depths) - 1))
+    around = depths[np.stack([after - 1, np.minimum(after, len(depths) - 1)])]
+    nearest = np.where(abs(around[0] - stamps) <= abs(around[1] - stamps), around[0], around[1])
+    made: dict[int, int | None] = {}
+    taken = set[int]()  # a depth is of one moment
+    for stamp, at in zip(stamps.tolist(), nearest.tolist(), strict=True):
+        near = abs(at - stamp) < half and at not in taken
+        made[stamp] = at if near else None
+        taken |= {at} if near else set()
+    return made
 
 
 def _whole(there: Mapping[str, Any], partner: int | None) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from vgps_models import checkpoint
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder, Percept
+from vgps_models.perception.heatmaps import cell_weights
 from vgps_models.perception.language import Language
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.augment import Augment, AugmentConfig
@@ -160,23 +161,8 @@ def label_losses(percept: Percept, labels: dict[str, Tensor], model: EncoderConf
 
 
 def heatmap_target(pixels: Tensor, visible: Tensor, model: EncoderConfig) -> Tensor:
-    """Weights on the four cells around a pixel whose mean is that pixel; the last cell when not in view.
-
-    pixels (..., 2) [px], visible (...) -> (..., grid * grid + 1), every row summing to one.
-    """
-    grid = model.grid
-    at = (pixels * (grid / model.image_size) - 0.5).clamp(0, grid - 1)  # in cells, a cell's centre is whole
-    low = at.floor().clamp(max=grid - 2)
-    part = at - low
-    column, row = low.long().unbind(-1)
-    right, down = part.unbind(-1)
-    target = torch.zeros(*visible.shape, grid * grid + 1)
-    for dv, wv in ((0, 1 - down), (1, down)):
-        for du, wu in ((0, 1 - right), (1, right)):
-            cell = (row + dv) * grid + column + du
-            target.scatter_add_(-1, cell[..., None], (wu * wv * visible)[..., None])
-    target[..., -1] = (~visible).float()
-    return target
+    """`cell_weights` of keypoints at pixels (..., 2) [px], an image spanning [0, s), some of them visible (...)."""
+    return cell_weights(pixels * (model.grid / model.image_size) - 0.5, visible, model.grid, model.grid)
 
 
 def thumbnails(images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from vgps_models import checkpoint
 from vgps_models.errors import DataError
 from vgps_models.keypoints.finder import STRIDE, PointConfig, PointNet, read_maps
 from vgps_models.keypoints.pictures import Pictures
+from vgps_models.perception.heatmaps import cell_weights
 from vgps_models.perception.language import Language
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.augment import Augment, AugmentConfig
@@ -96,22 +97,8 @@ class _Trainer:
 
 
 def target_maps(pixels: Tensor, shown: Tensor, config: PointConfig) -> Tensor:
-    """Weights on the four cells around a pixel whose mean is that pixel; the last cell for what is not to be seen.
-
-    pixels (B, K, 2) [px], shown (B, K) -> (B, K, rows * columns + 1), every row summing to one.
-    """
-    rows, columns = config.grid
-    limits = torch.tensor([columns - 1, rows - 1], dtype=pixels.dtype)
-    at = torch.minimum(((pixels + 0.5) / STRIDE - 0.5).clamp(min=0), limits)
-    low = torch.minimum(at.floor(), limits - 1)
-    right, down = (at - low).unbind(-1)
-    column, row = low.long().unbind(-1)
-    target = torch.zeros(*shown.shape, rows * columns + 1)
-    for dv, wv in ((0, 1 - down), (1, down)):
-        for du, wu in ((0, 1 - right), (1, right)):
-            target.scatter_add_(-1, ((row + dv) * columns + column + du)[..., None], (wu * wv * shown)[..., None])
-    target[..., -1] = (~shown).float()
-    return target
+    """`cell_weights` of points at pixels (B, K, 2) [px] of which some are `shown` (B, K)."""
+    return cell_weights((pixels + 0.5) / STRIDE - 0.5, shown, *config.grid)
 
 
 def _blurred(images: Tensor, chosen: np.ndarray) -> Tensor:
