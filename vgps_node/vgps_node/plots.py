@@ -10,7 +10,6 @@ from typing import Any
 from vgps_models.errors import MissingDependencyError
 
 INCHES = 1.1  # of a legend's entry
-FAINT = " (seen)"  # end of the name of a curve that is only there to compare with
 Point = tuple[float, tuple[float, float]]  # rate and its interval
 
 
@@ -97,7 +96,7 @@ def over_time(seconds: Sequence[float], panels: Mapping[str, Mapping[str, Sequen
     figure, rows = pyplot.subplots(len(panels), 1, figsize=(9.0, 1.7 * len(panels)), squeeze=False, sharex=True)
     for axes, (title, curves) in zip(rows[:, 0], panels.items(), strict=True):
         for name, values in curves.items():
-            axes.plot(seconds, values, lw=1.1, label=name, ls=":" if name.endswith(FAINT) else "-")
+            axes.plot(seconds, values, lw=1.1, label=name)
         axes.set_title(title, fontsize=9, loc="left")
         axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     rows[-1, 0].set_xlabel("seconds")

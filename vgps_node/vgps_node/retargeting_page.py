@@ -11,7 +11,7 @@ from PIL import ImageDraw
 from vgps_models.html import document, jpeg, listed, section, strip, table
 from vgps_models.keypoints.person import ARM, PersonSeen
 from vgps_models.spaces import Array, Image
-from vgps_node.plots import FAINT, over_time
+from vgps_node.plots import over_time
 from vgps_node.retargeting import Retargeted
 from vgps_node.skeleton_drawing import draw_person
 from vgps_sim.retarget.human import ANGLES, angles
@@ -72,12 +72,12 @@ def _person(made: Retargeted) -> dict[str, dict[str, Sequence[float]]]:
 
 
 def _arm(made: Retargeted) -> dict[str, dict[str, Sequence[float]]]:
-    names, alone, motion = joint_map(made.told["arm"]).joints, made.ways["end effector"], made.ways["retargeted"]
-    joints = {name: np.degrees(motion.q[:, i]).tolist() for i, name in enumerate(names)}
-    other = {f"{name}{FAINT}": np.degrees(alone.q[:, i]).tolist() for i, name in enumerate(names)}
+    names = joint_map(made.told["arm"]).joints
     return {
-        "joints [deg]": joints,
-        "joints, end effector alone [deg]": other,
+        **{
+            f"joints, {way} [deg]": {name: np.degrees(m.q[:, i]).tolist() for i, name in enumerate(names)}
+            for way, m in reversed(made.ways.items())
+        },
         "tool's error [mm]": {way: (1e3 * m.position_error).tolist() for way, m in made.ways.items()},
         "tool's error [deg]": {way: np.degrees(m.rotation_error).tolist() for way, m in made.ways.items()},
     }

@@ -120,7 +120,7 @@ def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: st
         "",
         *_values(folder, pictures),
     ]
-    shares = {f"{s} % of the robot's data": f"robot-data-{s}" for s in SHARES if f"robot-data-{s}" in records}
+    shares = {f"{s} %": f"robot-data-{s}" for s in SHARES if f"robot-data-{s}" in records}
     lines += _compared("Robot data", shares, records, pictures)
     lines += _compared("Elsewhere", {name: name for name in ELSEWHERE if name in records}, records, pictures)
     lines += LINKS.sources(records, [e.name for e in everything()])
