@@ -9,51 +9,69 @@ from typing import Any
 
 from rclpy.context import Context
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, JointState
 from sensor_msgs.msg import Image as ImageMsg
 
+from vgps_models.contract import Contract
 from vgps_models.data.bags import RAW, pixels
-from vgps_models.errors import VgpsError
+from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.irl.rewards import load_reward
 from vgps_models.keypoints.camera import Intrinsics
-from vgps_models.keypoints.hands import HandLandmarker, HandsConfig
 from vgps_models.rgbd.bags import intrinsics_of, metric_depth
 from vgps_msgs import msg
 from vgps_node import messages, topics
+from vgps_node.camera_pose import pose_of
 from vgps_node.live_reward import LiveReward, Pairing
-from vgps_node.runtime import RELIABLE, declare, image_qos, run
+from vgps_node.live_robot import RobotReward
+from vgps_node.rewarding import WHO
+from vgps_node.runtime import LATCHED, RELIABLE, declare, image_qos, run
 
-FRAME = "table"
+TABLE_FRAME = "table"
 
 
 class RewardNode(Node):
-    """Watches a person at the task that a reward is of.
+    """Watches a person, or the robot, at the task that a reward is of.
 
-    Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), hands (a
-    hand_landmarker.task, or nothing), colour, depth and info (topics; depth aligned to colour), tolerance (between
-    the stamps of colour and depth [s]), reliable_images, see `image_qos`.
+    Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), who (person or robot),
+    hands (of a person: a hand_landmarker.task, or nothing), camera_pose (for the robot, see `pose_of`), camera (of the
+    graph) or colour, depth and info (topics; depth aligned to colour), tolerance (between the stamps of colour and of
+    depth or joints [s]), reliable_images, see `image_qos`.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__("reward_node", context=context)
         p = declare(
-            self, reward="", points="points", hands="", colour="/camera/color/image_raw",
-            depth="/camera/aligned_depth_to_color/image_raw", info="/camera/color/camera_info", tolerance=0.015,
+            self, reward="", points="points", who="person", hands="", camera_pose="", camera="",
+            colour="/camera/color/image_raw", depth="/camera/aligned_depth_to_color/image_raw",
+            info="/camera/color/camera_info", tolerance=0.015,
             reliable_images=False,
         )  # fmt: skip
         if not p["reward"]:
             raise VgpsError("reward_node needs the parameter reward: a file that `vgps reward learn` wrote")
-        hands = HandLandmarker(HandsConfig(model=Path(p["hands"]) if p["hands"] else None))
-        self.live = LiveReward(load_reward(Path(p["reward"])), p["points"], hands)
+        if p["who"] not in WHO:
+            raise UnknownNameError("kind of body", p["who"], WHO)
+        if name := p["camera"]:
+            p |= {"colour": topics.camera_image(name), "depth": topics.camera_depth(name)}
+            p |= {"info": topics.camera_info(name)}
+        robot = p["who"] == "robot"
+        self.live = self._robot(p) if robot else _person(p)
+        self._frame = messages.BASE_FRAME if robot else TABLE_FRAME
         self._camera: Intrinsics | None = None
-        self._last = 0
-        self._pairing = Pairing(round(1e9 * p["tolerance"]))
+        self._last, self._episode = 0, 0
+        parts = ("colour", "depth", "joints") if robot else ("colour", "depth")
+        self._pairing = Pairing(round(1e9 * p["tolerance"]), parts, kept=64 if robot else 8)
         self._keypoints = self.create_publisher(msg.Keypoints, topics.REWARD_KEYPOINTS, RELIABLE)
         self._values = self.create_publisher(msg.Reward, topics.REWARD_VALUE, RELIABLE)
         qos = image_qos(p["reliable_images"])
         self.create_subscription(CameraInfo, p["info"], self._on_info, qos)
         for part in ("colour", "depth"):
-            self.create_subscription(ImageMsg, p[part], partial(self._on_picture, part), qos)
+            self.create_subscription(ImageMsg, p[part], partial(self._on_part, part), qos)
+
+    def _robot(self, p: dict[str, Any]) -> RobotReward:
+        self.contract = Contract.load()
+        self.create_subscription(JointState, self.contract.state.topic, partial(self._on_part, "joints"), RELIABLE)
+        self.create_subscription(msg.TaskState, self.contract.task.topic, self._on_task, LATCHED)
+        return RobotReward(load_reward(Path(p["reward"])), p["points"], pose_of(p["camera_pose"]))
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
@@ -61,27 +79,45 @@ class RewardNode(Node):
         except VgpsError as error:
             self.get_logger().warning(f"{error}; ignored", throttle_duration_sec=5.0)
 
-    def _on_picture(self, part: str, message: ImageMsg) -> None:
-        pair = self._pairing.add(part, messages.stamp_of(message), message)
-        if pair is None or self._camera is None or pair[0] <= self._last:
+    def _on_task(self, message: msg.TaskState) -> None:
+        """Nothing of one episode is where it was in the next."""
+        if message.episode != self._episode and isinstance(self.live, RobotReward):
+            self._episode = message.episode
+            self.live.forget()
+
+    def _on_part(self, part: str, message: Any) -> None:
+        paired = self._pairing.add(part, messages.stamp_of(message), message)
+        if paired is None or self._camera is None or paired[0] <= self._last:
             return
         began = time.perf_counter()
-        self._last = pair[0]
+        stamp, colour, depth, *arm = paired
+        self._last = stamp
         try:
-            rgb, depth = pixels(pair[1], RAW, "colour"), metric_depth(pair[2], RAW, "depth")
+            rgb, far = pixels(colour, RAW, "colour"), metric_depth(depth, RAW, "depth")
             self._camera.require(rgb.shape, "colour")
-            self._camera.require(depth.shape, "depth")
-            seen = self.live(rgb, depth, self._camera, pair[0] * 1e-9)
+            self._camera.require(far.shape, "depth")
+            if isinstance(self.live, RobotReward):
+                joints = messages.arm_state_from_msg(arm[0], self.contract)
+                seen = self.live(rgb, far, self._camera, stamp * 1e-9, joints.q, joints.gripper)
+            else:
+                seen = self.live(rgb, far, self._camera, stamp * 1e-9)
         except VgpsError as error:
             self.get_logger().error(f"no reward: {error}", throttle_duration_sec=5.0)
             return
-        header = messages.header(pair[0], FRAME)
+        header = messages.header(stamp, self._frame)
         told: dict[str, Any] = {"positions": seen.positions.ravel().tolist(), "confidences": seen.confidence.tolist()}
         self._keypoints.publish(msg.Keypoints(header=header, names=list(seen.names), **told))
         value = 0.0 if seen.value is None else seen.value
         ms = 1e3 * (time.perf_counter() - began)
         task = self.live.reward.task
         self._values.publish(msg.Reward(header=header, task=task, known=seen.value is not None, value=value, ms=ms))
+
+
+def _person(p: dict[str, Any]) -> LiveReward:
+    from vgps_models.keypoints.hands import HandLandmarker, HandsConfig  # a robot is watched without MediaPipe
+
+    hands = HandLandmarker(HandsConfig(model=Path(p["hands"]) if p["hands"] else None))
+    return LiveReward(load_reward(Path(p["reward"])), p["points"], hands)
 
 
 def main() -> None:

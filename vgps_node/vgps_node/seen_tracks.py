@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vgps_models.errors import DataError
 from vgps_models.irl.learned import LearnedReward
@@ -23,9 +24,14 @@ THINGS = PathConfig(window=0.6, stray=0.08)  # they move at times, and are hidde
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """track: of the frames with depth, which are `rows`. seen: of every frame; None where there was nothing to see."""
+    """track: of the frames with depth, which are `rows`, in a frame in which the camera is at `camera_pose` (4, 4).
+
+    found (T, N): which landmarks were seen then. seen: of every frame; None where there was nothing to see.
+    """
 
     track: Track
+    camera_pose: Array
+    found: NDArray[np.bool_]
     rows: list[int]
     seen: list[tuple[Image, TaskSeen] | None]
 
@@ -51,7 +57,7 @@ def watch(
         rows.append(row)
         pixels.append(found.person.hand_pixels)
         hand.append(found.person.hand.position)
-        things.append(found.things.position)
+        things.append(found.things.points.position)
         if keep:
             seen[-1] = (frame.rgb, found)
     if first is None:
@@ -69,7 +75,7 @@ def watch(
     gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)
     still = np.zeros(len(rows))
     track = Track(reward.task, reward.names, tips.mean(1), gap, still, points, 0.0, False)
-    return Watched(track, rows, seen)
+    return Watched(track, up, np.isfinite(things).all(2), rows, seen)
 
 
 def watcher(points: str, reward: LearnedReward, recording: Recording, config: TaskWatchConfig) -> TaskWatcher:
