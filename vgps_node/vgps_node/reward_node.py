@@ -18,13 +18,14 @@ from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.irl.rewards import load_reward
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd.bags import intrinsics_of, metric_depth
+from vgps_models.spaces import Array, Image
 from vgps_msgs import msg
 from vgps_node import messages, topics
 from vgps_node.camera_pose import pose_of
-from vgps_node.live_reward import LiveReward, Pairing
+from vgps_node.live_reward import LiveReward, Pairing, Rewarded
 from vgps_node.live_robot import RobotReward
 from vgps_node.rewarding import WHO
-from vgps_node.runtime import LATCHED, RELIABLE, declare, image_qos, run
+from vgps_node.runtime import RELIABLE, declare, image_qos, run
 
 TABLE_FRAME = "table"
 
@@ -50,16 +51,19 @@ class RewardNode(Node):
             raise VgpsError("reward_node needs the parameter reward: a file that `vgps reward learn` wrote")
         if p["who"] not in WHO:
             raise UnknownNameError("kind of body", p["who"], WHO)
-        if name := p["camera"]:
+        robot, name = p["who"] == "robot", p["camera"]
+        if name:
             p |= {"colour": topics.camera_image(name), "depth": topics.camera_depth(name)}
             p |= {"info": topics.camera_info(name)}
-        robot = p["who"] == "robot"
-        self.live = self._robot(p) if robot else _person(p)
+        self.live, self.contract = (_robot if robot else _person)(p), Contract.load()
         self._frame = messages.BASE_FRAME if robot else TABLE_FRAME
         self._camera: Intrinsics | None = None
         self._last, self._episode = 0, 0
-        parts = ("colour", "depth", "joints") if robot else ("colour", "depth")
-        self._pairing = Pairing(round(1e9 * p["tolerance"]), parts, kept=64 if robot else 8)
+        # The graph says with every picture which episode it is of; other cameras know of none.
+        others = ["joints", *(["task"] if name else [])] if robot else []
+        self._pairing = Pairing(round(1e9 * p["tolerance"]), ["colour", "depth", *others], kept=64 if robot else 8)
+        for part in others:
+            self._listen(part)
         self._keypoints = self.create_publisher(msg.Keypoints, topics.REWARD_KEYPOINTS, RELIABLE)
         self._values = self.create_publisher(msg.Reward, topics.REWARD_VALUE, RELIABLE)
         qos = image_qos(p["reliable_images"])
@@ -67,11 +71,9 @@ class RewardNode(Node):
         for part in ("colour", "depth"):
             self.create_subscription(ImageMsg, p[part], partial(self._on_part, part), qos)
 
-    def _robot(self, p: dict[str, Any]) -> RobotReward:
-        self.contract = Contract.load()
-        self.create_subscription(JointState, self.contract.state.topic, partial(self._on_part, "joints"), RELIABLE)
-        self.create_subscription(msg.TaskState, self.contract.task.topic, self._on_task, LATCHED)
-        return RobotReward(load_reward(Path(p["reward"])), p["points"], pose_of(p["camera_pose"]))
+    def _listen(self, part: str) -> None:
+        kinds = {"joints": (JointState, self.contract.state.topic), "task": (msg.TaskState, self.contract.task.topic)}
+        self.create_subscription(*kinds[part], partial(self._on_part, part), RELIABLE)
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
@@ -79,31 +81,36 @@ class RewardNode(Node):
         except VgpsError as error:
             self.get_logger().warning(f"{error}; ignored", throttle_duration_sec=5.0)
 
-    def _on_task(self, message: msg.TaskState) -> None:
-        """Nothing of one episode is where it was in the next."""
-        if message.episode != self._episode and isinstance(self.live, RobotReward):
-            self._episode = message.episode
-            self.live.forget()
-
     def _on_part(self, part: str, message: Any) -> None:
         paired = self._pairing.add(part, messages.stamp_of(message), message)
         if paired is None or self._camera is None or paired[0] <= self._last:
             return
         began = time.perf_counter()
-        stamp, colour, depth, *arm = paired
+        stamp, colour, depth, *others = paired
         self._last = stamp
         try:
             rgb, far = pixels(colour, RAW, "colour"), metric_depth(depth, RAW, "depth")
             self._camera.require(rgb.shape, "colour")
             self._camera.require(far.shape, "depth")
-            if isinstance(self.live, RobotReward):
-                joints = messages.arm_state_from_msg(arm[0], self.contract)
-                seen = self.live(rgb, far, self._camera, stamp * 1e-9, joints.q, joints.gripper)
-            else:
-                seen = self.live(rgb, far, self._camera, stamp * 1e-9)
+            seen = self._seen(rgb, far, self._camera, stamp * 1e-9, *others)
         except VgpsError as error:
             self.get_logger().error(f"no reward: {error}", throttle_duration_sec=5.0)
             return
+        self._tell(stamp, seen, began)
+
+    def _seen(
+        self, rgb: Image, depth: Array, camera: Intrinsics, seconds: float, joints: Any = None, task: Any = None
+    ) -> Rewarded:
+        """joints, task: messages of the same moment, where they are listened to."""
+        if isinstance(self.live, LiveReward):
+            return self.live(rgb, depth, camera, seconds)
+        if task is not None and task.episode != self._episode:  # nothing is where it was in the last one
+            self._episode = task.episode
+            self.live.forget()
+        arm = messages.arm_state_from_msg(joints, self.contract)
+        return self.live(rgb, depth, camera, seconds, arm.q, arm.gripper)
+
+    def _tell(self, stamp: int, seen: Rewarded, began: float) -> None:
         header = messages.header(stamp, self._frame)
         told: dict[str, Any] = {"positions": seen.positions.ravel().tolist(), "confidences": seen.confidence.tolist()}
         self._keypoints.publish(msg.Keypoints(header=header, names=list(seen.names), **told))
@@ -111,6 +118,10 @@ class RewardNode(Node):
         ms = 1e3 * (time.perf_counter() - began)
         task = self.live.reward.task
         self._values.publish(msg.Reward(header=header, task=task, known=seen.value is not None, value=value, ms=ms))
+
+
+def _robot(p: dict[str, Any]) -> RobotReward:
+    return RobotReward(load_reward(Path(p["reward"])), p["points"], pose_of(p["camera_pose"]))
 
 
 def _person(p: dict[str, Any]) -> LiveReward:
