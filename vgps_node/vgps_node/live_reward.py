@@ -17,6 +17,7 @@ from vgps_models.keypoints.person import FindHands
 from vgps_models.keypoints.task import TaskWatchConfig, TaskWatcher, finder
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
+from vgps_node.placing import placed, standing_heights
 from vgps_sim.human.grip import PAD
 from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, WRIST, HandSkeleton, usable
 
@@ -45,7 +46,7 @@ class LiveReward:
 
     def __post_init__(self) -> None:
         self.names = (*HAND, *self.reward.names)
-        self._find = finder(self.points, self.reward.names)
+        self._find, self._heights = finder(self.points, self.reward.names), standing_heights(self.reward)
         self._camera: Intrinsics | None = None
 
     def __call__(self, rgb: Image, depth: Array, camera: Intrinsics, seconds: float) -> Rewarded:
@@ -56,12 +57,13 @@ class LiveReward:
         wrist, hand = self._hand(seen.person.hand_pixels, seen.person.hand.position[:, 2])
         if self._table is None and np.isfinite(wrist).all():
             self._table = _table(depth, camera, wrist)
-        local = np.concatenate([hand, seen.things.points.position])
-        confidence = np.r_[np.full(len(HAND), np.mean(seen.person.hand.confidence)), seen.things.points.confidence]
-        confidence[~np.isfinite(local).all(1)] = 0.0
         if self._table is None:
-            return Rewarded(self.names, np.full(local.shape, np.nan), np.zeros(len(local)), None)
-        put = self._smooth(local @ self._table[:3, :3].T + self._table[:3, 3], seconds)
+            return Rewarded(self.names, np.full((len(self.names), 3), np.nan), np.zeros(len(self.names)), None)
+        things, sure = placed(seen.things, camera, self._table, self._heights)
+        where = np.concatenate([hand @ self._table[:3, :3].T + self._table[:3, 3], things])
+        confidence = np.r_[np.full(len(HAND), np.mean(seen.person.hand.confidence)), sure]
+        confidence[~np.isfinite(where).all(1)] = 0.0
+        put = self._smooth(where, seconds)
         self._last = np.where(np.isfinite(put), put, self._last)
         if not np.isfinite(self._last).all():
             return Rewarded(self.names, self._last.copy(), confidence, None)

@@ -14,6 +14,7 @@ from vgps_models.keypoints.finder import PointFinder
 from vgps_models.keypoints.things import ThingsConfig, ThingWatcher
 from vgps_models.spaces import Array, Image
 from vgps_node.live_reward import Rewarded
+from vgps_node.placing import placed, standing_heights
 from vgps_sim.kinematics import ToolKinematics
 
 TOOL = "tool"
@@ -41,6 +42,7 @@ class RobotReward:
             raise SpecError(f"a camera's pose is a rotation and a place (4, 4); this is none:\n{self.camera_pose}")
         self.names = (TOOL, *self.reward.names)
         self._find = PointFinder.load(self.points, self.reward.names)
+        self._heights = standing_heights(self.reward)
         self._camera: Intrinsics | None = None
 
     def __call__(
@@ -53,8 +55,8 @@ class RobotReward:
             self._look = ThingWatcher(self._find, camera, self.watch)
             self.forget()
         tool, rotation = self.kinematics.pose(q)
-        seen = self._look(rgb, depth).points
-        put = self._smooth(seen.position @ self.camera_pose[:3, :3].T + self.camera_pose[:3, 3], seconds)
+        where, sure = placed(self._look(rgb, depth), camera, self.camera_pose, self._heights)
+        put = self._smooth(where, seconds)
         known = np.isfinite(put).all(1)
         carried = ~known & self._inside & (gripper < OPEN)
         self._last = np.where(known[:, None], put, self._last)
@@ -63,7 +65,7 @@ class RobotReward:
         self._offset = np.where(known[:, None], fresh, self._offset)
         self._inside = np.where(known, np.linalg.norm(fresh, axis=1) < NEAR, self._inside & (gripper < OPEN))
         positions = np.concatenate([tool[None], self._last])
-        confidence = np.r_[1.0, np.where(known, seen.confidence, 0.0)]
+        confidence = np.r_[1.0, np.where(known, sure, 0.0)]
         if not np.isfinite(positions).all():
             return Rewarded(self.names, positions, confidence, None)
         value = self.reward.now(tool, self.kinematics.arm.gap(gripper), self._last)

@@ -13,9 +13,11 @@ from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.tracks import Track
 from vgps_models.keypoints.paths import PathConfig, cleaned
 from vgps_models.keypoints.task import TaskSeen, TaskWatchConfig, TaskWatcher, finder
+from vgps_models.keypoints.things import ThingsSeen
 from vgps_models.rgbd.recording import Recording
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
+from vgps_node.placing import placed, standing_heights
 from vgps_sim.human.grip import PAD
 from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, fit_hand
 
@@ -44,7 +46,7 @@ def watch(
 
     keep: the pictures too. Raises DataError when the hand or a landmark is never seen.
     """
-    rows, pixels, hand, things = list[int](), list[Array](), list[Array](), list[Array]()
+    rows, pixels, hand, seen_things = list[int](), list[Array](), list[Array](), list[ThingsSeen]()
     seen: list[tuple[Image, TaskSeen] | None] = []
     first: Array | None = None
     for row, frame in enumerate(recording.frames()):
@@ -57,7 +59,7 @@ def watch(
         rows.append(row)
         pixels.append(found.person.hand_pixels)
         hand.append(found.person.hand.position)
-        things.append(found.things.points.position)
+        seen_things.append(found.things)
         if keep:
             seen[-1] = (frame.rgb, found)
     if first is None:
@@ -65,13 +67,14 @@ def watch(
     seconds = recording.seconds[rows]
     fitted, _ = fit_hand(np.array(pixels), np.array(hand)[..., 2], recording.camera, recording.period)
     tips, _ = cleaned(fitted[:, [THUMB_TIP, INDEX_TIP]], seconds)
-    for k, name in enumerate(look.names):
-        if not np.isfinite(np.array(things)[:, k]).any():
-            raise DataError(f"{recording.name}: the {name} is never seen; the reward of {reward.task} needs it")
-    points, _ = cleaned(np.array(things), seconds, THINGS)
     up = camera_over_table(first, recording.camera, near=np.nanmedian(fitted[:, 0], axis=0))
-    turn, at = up[:3, :3], up[:3, 3]
-    tips, points = tips @ turn.T + at, points @ turn.T + at
+    heights = standing_heights(reward)
+    things = np.array([placed(one, recording.camera, up, heights)[0] for one in seen_things])
+    for k, name in enumerate(look.names):
+        if not np.isfinite(things[:, k]).any():
+            raise DataError(f"{recording.name}: the {name} is never seen; the reward of {reward.task} needs it")
+    points, _ = cleaned(things, seconds, THINGS)
+    tips = tips @ up[:3, :3].T + up[:3, 3]
     gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)
     still = np.zeros(len(rows))
     track = Track(reward.task, reward.names, tips.mean(1), gap, still, points, 0.0, False)

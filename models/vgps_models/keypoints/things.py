@@ -17,6 +17,8 @@ from vgps_models.keypoints.lifting import Lifting, Points, lift
 from vgps_models.keypoints.located import Located
 from vgps_models.spaces import Array, Image
 
+ALIKE = (("good_onion", "blemished_onion"),)  # where one of them is half hidden the other is taken for it
+
 
 @dataclass(frozen=True)
 class ThingsConfig:
@@ -24,15 +26,19 @@ class ThingsConfig:
     glimpsed: float = 0.2  # and from which a nearer look is taken
     margin: float = 0.06  # of the picture's width around all things, for the second look
     around: float = 0.09  # [m] to either side of a thing that fill the height of the third look
+    apart: float = 0.02  # [m] two things that look alike are at least
     lifting: Lifting = field(default_factory=lambda: Lifting(radius=1, apart=np.inf, nearest=0.01))
 
 
 @dataclass(frozen=True, eq=False)
 class ThingsSeen:
-    """points: of the landmarks in the camera's frame [m], where they are seen; pixels (N, 2) of the same."""
+    """points: of the landmarks in the camera's frame [m], where they are seen. pixels (N, 2): of them, NaN where they
+    are not. sure (N,): that they are there, whatever the depth says.
+    """
 
     points: Points
     pixels: Array
+    sure: Array
 
 
 class ThingWatcher:
@@ -52,9 +58,22 @@ class ThingWatcher:
         """The same where all of the picture has been looked at already."""
         near = self._nearest(rgb, depth, self._nearer(rgb, self._own(located)))
         sure = np.where(near.confidence >= self.config.sure, near.confidence, 0.0)
+        under, settings = self._find.under[self._first :], self.config.lifting
+        points = lift(depth, near.pixels, sure, self.camera, settings, under=under)
+        sure = self._told_apart(points, sure)
         pixels = np.where(sure[:, None] > 0, near.pixels, np.nan)
-        under = self._find.under[self._first :]
-        return ThingsSeen(lift(depth, pixels, sure, self.camera, self.config.lifting, under=under), pixels)
+        return ThingsSeen(lift(depth, pixels, sure, self.camera, settings, under=under), pixels, sure)
+
+    def _told_apart(self, points: Points, sure: Array) -> Array:
+        """Without the less sure one of two that look alike and are at one place."""
+        made = sure.copy()
+        for pair in ALIKE:
+            if not set(pair) <= set(self.names):
+                continue
+            one, two = map(self.names.index, pair)
+            if np.linalg.norm(points.position[one] - points.position[two]) < self.config.apart:
+                made[one if sure[one] < sure[two] else two] = 0.0
+        return made
 
     def _own(self, located: Located) -> Located:
         return Located(located.pixels[self._first :], located.confidence[self._first :])
