@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +13,7 @@ from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import shaken
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.lifting import Points
+from vgps_models.keypoints.things import ThingsSeen
 from vgps_node.camera_pose import pose_of, pose_text
 from vgps_node.live_robot import RobotReward
 from vgps_node.seen_check import Episode, SeenReward, check_seen, robot_seen
@@ -65,15 +64,17 @@ def test_the_robots_episode_is_seen_as_it_is(film: RobotFilm, reward):
 
 
 def scripted(reward, where: list[np.ndarray]) -> RobotReward:
-    """Sees things in the base frame where it is told, in turn."""
+    """Sees things in the base frame where it is told, in turn, whichever they are."""
     live = RobotReward(reward, "points", np.eye(4))
     shown = iter(where)
 
-    def look(rgb: np.ndarray, depth: np.ndarray) -> SimpleNamespace:
+    def look(rgb: np.ndarray, depth: np.ndarray) -> ThingsSeen:
         position = next(shown)
-        return SimpleNamespace(points=Points(position, np.isfinite(position).all(1) * 0.9))
+        sure = np.isfinite(position).all(1) * 0.9
+        return ThingsSeen(Points(position, sure), position[:, :2], sure)
 
     live._camera, live._look = CAMERA, look  # type: ignore[assignment]
+    live._heights = np.full(len(where[0]), np.nan)
     live.forget()
     return live
 
@@ -102,10 +103,12 @@ def test_what_vanishes_in_the_hand_goes_with_it_and_the_rest_stays(reward):
 def test_both_bodies_are_checked_against_the_truth(reward, tmp_path):
     path = tmp_path / "carrot.safetensors"
     reward.save(path, {})
-    told = check_seen(SeenReward(path, episodes=4, seed=93_012, resamples=50))
+    told = check_seen(SeenReward((path,), episodes=4, seed=93_012, resamples=50))
     assert told["task"] == load_reward(path).task and told["robot"]["episodes"] == 4
     assert set(told["robot"]["things"]) == set(reward.names)
-    assert {"truth", "seen", "along", "unusable"} <= set(told["robot"])
+    assert set(told["robot"]["rewards"]["carrot"]) == {"truth", "seen", "correlation", "difference"}
+    with pytest.raises(SpecError, match="no reward"):
+        SeenReward(())
 
 
 @given(st.lists(st.floats(-2, 2), min_size=3, max_size=3), st.lists(st.floats(-3, 3), min_size=3, max_size=3))

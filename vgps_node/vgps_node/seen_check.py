@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import Track
@@ -32,7 +32,7 @@ from vgps_sim.world import World
 class SeenReward:
     """Does it still rank success above failure when a camera says where everything is?"""
 
-    reward: tyro.conf.Positional[Path]  # what `vgps reward learn` wrote
+    rewards: tyro.conf.Positional[tuple[Path, ...]]  # of one task, that `vgps reward learn` wrote
     who: tuple[str, ...] = ("robot",)  # robot: live, by its joints and front camera; person: filmed, as a recording
     episodes: int = 60  # of either
     seed: int = 1_000_000  # of the first
@@ -46,6 +46,8 @@ class SeenReward:
     resamples: int = 2000  # of the bootstrap
 
     def __post_init__(self) -> None:
+        if not self.rewards:
+            raise SpecError("no reward is named; give one or more files that `vgps reward learn` wrote")
         for who in self.who:
             if who not in WHO:
                 raise UnknownNameError("kind of body", who, WHO)
@@ -65,43 +67,50 @@ class Episode:
 def check_seen(
     config: SeenReward, progress: Callable[[str, int, int], None] = lambda what, done, of: None
 ) -> dict[str, Any]:
-    """Of each body AUC of the score of whole episodes, from the truth and from what was seen, how alike the reward of
-    their moments is, and how far off each landmark was."""
-    reward = load_reward(config.reward)
-    out: dict[str, Any] = {"task": reward.task, "reward": str(config.reward), "seed": config.seed}
+    """Of each body how far off each landmark was, and of each reward `compared`."""
+    rewards = {path.stem: load_reward(path) for path in config.rewards}
+    first = next(iter(rewards.values()))
+    for name, reward in rewards.items():
+        if (reward.task, reward.names) != (first.task, first.names):
+            raise SpecError(f"{name} is of {reward.task}, the first reward of {first.task}; give those of one task")
+    out: dict[str, Any] = {"task": first.task, "seed": config.seed}
     for who in config.who:
-        made = list[Episode]()
-        unusable = list[str]()
-        films = {"robot": _robot, "person": _person}[who](reward, config)
+        made, unusable = list[Episode](), dict[str, str]()
+        films = {"robot": _robot, "person": _person}[who](first, config)
         for number, episode in enumerate(films):
             if isinstance(episode, Episode):
                 made.append(episode)
             else:
-                unusable.append(episode)
+                unusable[f"seed {config.seed + number}"] = episode
             progress(who, number + 1, config.episodes)
         if not made:
-            raise DataError(f"none of the {config.episodes} episodes could be used: {unusable[0]}")
-        out[who] = compared(reward, made, config.resamples) | {"unusable": unusable}
+            raise DataError(f"none of the {config.episodes} episodes could be used: {unusable}")
+        successes = sum(e.truth.success for e in made)
+        out[who] = {"episodes": len(made), "successes": successes, "unusable": unusable, "things": _things(made)}
+        out[who]["rewards"] = {n: compared(reward, made, config.resamples) for n, reward in rewards.items()}
     return out
 
 
 def compared(reward: LearnedReward, episodes: list[Episode], resamples: int) -> dict[str, Any]:
+    """AUC of the score of whole episodes and of their last moment, from the truth and from what was seen; and how alike
+    the reward of the moments of an episode is: correlation, and difference in units of its span."""
     success = np.array([e.truth.success for e in episodes])
-    ways = {"truth": [e.truth for e in episodes], "seen": [e.seen for e in episodes]}
-    told: dict[str, Any] = {"episodes": len(episodes), "successes": int(success.sum())}
-    for way, tracks in ways.items():
+    told: dict[str, Any] = {}
+    for way, tracks in {"truth": [e.truth for e in episodes], "seen": [e.seen for e in episodes]}.items():
         told[way] = {"episode": ranked(np.array([reward.score(t) for t in tracks]), success, resamples)}
         told[way]["end"] = ranked(np.array([float(reward.of(t)[-1]) for t in tracks]), success, resamples)
     pairs = [(reward.within(e.truth), reward.within(e.seen)) for e in episodes]
     alike = [float(np.corrcoef(a, b)[0, 1]) for a, b in pairs if min(a.std(), b.std()) > 1e-6]
     apart = np.abs(np.concatenate([a - b for a, b in pairs]))
-    told["along"] = {"correlation": _spread(np.array(alike), (10, 50)), "apart": _spread(apart, (50, 90))}
+    return told | {"correlation": _spread(np.array(alike), (10, 50)), "difference": _spread(apart, (50, 90))}
+
+
+def _things(episodes: list[Episode]) -> dict[str, Any]:
     off, found = 1e3 * np.concatenate([e.off for e in episodes]), np.concatenate([e.found for e in episodes])
-    told["things"] = {
+    return {
         name: {"seen": round(float(found[:, k].mean()), 3), "off_mm": _spread(off[:, k], (50, 90))}
-        for k, name in enumerate(reward.names)
+        for k, name in enumerate(episodes[0].truth.names)
     }
-    return told
 
 
 def _robot(reward: LearnedReward, config: SeenReward) -> Iterator[Episode | str]:

@@ -22,6 +22,7 @@ from vgps_sim.human.grip import PAD
 from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, fit_hand
 
 THINGS = PathConfig(window=0.6, stray=0.08)  # they move at times, and are hidden at others
+PUSHED = 0.08  # [m] from its usual place a thing that nobody lifts is not believed
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +74,20 @@ def watch(
     for k, name in enumerate(look.names):
         if not np.isfinite(things[:, k]).any():
             raise DataError(f"{recording.name}: the {name} is never seen; the reward of {reward.task} needs it")
-    points, _ = cleaned(things, seconds, THINGS)
+    points, _ = cleaned(_steady(things, heights), seconds, THINGS)
     tips = tips @ up[:3, :3].T + up[:3, 3]
     gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)
     still = np.zeros(len(rows))
     track = Track(reward.task, reward.names, tips.mean(1), gap, still, points, 0.0, False)
     return Watched(track, up, np.isfinite(things).all(2), rows, seen)
+
+
+def _steady(things: Array, heights: Array) -> Array:
+    """Things (T, N, 3) without where those that have a height (N,), and so stand somewhere, are not at most times."""
+    made = things.copy()
+    for k in np.flatnonzero(np.isfinite(heights)):
+        made[np.linalg.norm(made[:, k] - np.nanmedian(made[:, k], axis=0), axis=1) > PUSHED, k] = np.nan
+    return made
 
 
 def watcher(points: str, reward: LearnedReward, recording: Recording, config: TaskWatchConfig) -> TaskWatcher:

@@ -89,19 +89,19 @@ class ThingWatcher:
         return located if part is None else self._looked(rgb, [part])[0]
 
     def _nearest(self, rgb: Image, depth: Array, located: Located) -> Located:
-        """Once more around each thing; of every thing the look counts in which it is surest."""
+        """Once more around each thing; of every thing the look counts in which it is surest, this one or the last."""
         parts = []
         for k in np.flatnonzero(located.confidence >= self.config.glimpsed):
             u, v = np.clip(np.round(located.pixels[k]), 0, np.array(rgb.shape[1::-1]) - 1).astype(int)
-            far = float(np.nanmedian(depth[max(0, v - 2) : v + 3, max(0, u - 2) : u + 3], keepdims=False))
-            if not np.isfinite(far):
+            near = depth[max(0, v - 2) : v + 3, max(0, u - 2) : u + 3]
+            if not np.isfinite(near).any():
                 continue
-            half = self.config.around * self.camera.fy / far
+            half = self.config.around * self.camera.fy / float(np.nanmedian(near))
             part = self._part(rgb, located.pixels[k], 0.0, half)
             parts += [] if part is None else [part]
         if not parts:
             return located
-        looks = self._looked(rgb, parts)
+        looks = [located, *self._looked(rgb, parts)]
         confidence = np.stack([look.confidence for look in looks])
         best, every = confidence.argmax(0), np.arange(len(self.names))
         return Located(np.stack([look.pixels for look in looks])[best, every], confidence[best, every])
