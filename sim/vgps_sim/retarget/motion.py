@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import mink
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.spatial.transform import Rotation
 
 from vgps_models.spaces import Array
 from vgps_sim.retarget.collisions import colliding
@@ -16,7 +19,8 @@ from vgps_sim.retarget.maps import joint_map
 from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
 from vgps_sim.retarget.shown import Shown
 
-RAISE, RAISES = 0.006, 12  # [m] by which a tool is raised at a time, and how often at most
+RAISE, RAISES = 0.003, 16  # [m] by which a tool is raised at a time, and how often at most
+STEP = 0.025, 0.3  # [m] and [rad]
 AROUND = 0.12  # [s] to either side in which that happens gently
 
 
@@ -57,14 +61,26 @@ def end_effector_only(chain: Chain, path: Path, start: Array) -> Array:
     q[at] = start
     configuration.update(q)
     made = np.empty((len(path), len(at)))
-    for t in range(len(path)):
-        rotation = mink.SO3.from_matrix(path.rotation[t])
-        task.set_target(mink.SE3.from_rotation_and_translation(rotation, path.position[t]))
-        for _ in range(60 if t == 0 else 8):
+    site = chain.model.site(chain.site).id
+    for t, position, rotation in _targets(configuration.data, site, path):
+        task.set_target(mink.SE3.from_rotation_and_translation(mink.SO3.from_matrix(rotation), position))
+        for _ in range(8):
             velocity = mink.solve_ik(configuration, [task], 1.0, "daqp", 1e-6, limits=limits)
             configuration.integrate_inplace(velocity, 1.0)
             error = task.compute_error(configuration)
             if np.abs(error[:3]).max() < 2e-4 and np.abs(error[3:]).max() < 2e-3:
                 break
-        made[t] = configuration.q[at]
+        if t is not None:
+            made[t] = configuration.q[at]
     return made
+
+
+def _targets(data: mujoco.MjData, site: int, path: Path) -> Iterator[tuple[int | None, Array, Array]]:
+    """The frames of a path, and before them the way to the first, in steps so short that the arm keeps its branch."""
+    here, turned = data.site_xpos[site].copy(), data.site_xmat[site].reshape(3, 3).copy()
+    turn = Rotation.from_matrix(path.rotation[0] @ turned.T).as_rotvec()
+    steps = int(np.ceil(max(np.linalg.norm(path.position[0] - here) / STEP[0], np.linalg.norm(turn) / STEP[1], 1.0)))
+    for fraction in np.arange(1, steps + 1) / steps:
+        partly = Rotation.from_rotvec(fraction * turn).as_matrix() @ turned
+        yield None, here + fraction * (path.position[0] - here), partly
+    yield from ((t, path.position[t], path.rotation[t]) for t in range(len(path)))
