@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vgps_models.errors import DataError
 from vgps_models.keypoints.hands import LANDMARKS, Hand, HandLandmarker, HandsConfig
@@ -83,3 +84,10 @@ def test_pictures_and_weights_that_are_none_are_refused(tmp_path: Path):
     damaged.write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(DataError, match="is damaged"):
         HandLandmarker(HandsConfig(model=damaged))
+
+
+def test_photographs_are_looked_at_instead_of_films_where_a_folder_is_named(tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "empty.png")
+    (tmp_path / "hands.json").write_text('{"empty.png": []}')
+    told = bench_hands(HandsBench(photographs=tmp_path), lambda image: [])
+    assert (told["photographs"], told["hands"], told["others_found"]) == (1, 0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from vgps_models.keypoints.hands import UNDER, Hand, HandLandmarker, HandsConfig
 from vgps_models.keypoints.lifting import Lifting, lift, metres
+from vgps_models.keypoints.photographs import measure, read_photographs
 from vgps_models.spaces import Image
 from vgps_sim.human.filming import Film, film
 from vgps_sim.tasks import TASKS
@@ -31,6 +33,7 @@ class HandsBench:
     noise: float = 0.002  # [m] standard deviation of the depth
     hands: HandsConfig = field(default_factory=HandsConfig)
     lifting: Lifting = field(default_factory=Lifting)
+    photographs: Path | None = None  # folder of photographs with `hands.json`, to be looked at instead of films
 
 
 def bench_hands(config: HandsBench | None = None, find: Callable[[Image], list[Hand]] | None = None) -> dict[str, Any]:
@@ -40,6 +43,8 @@ def bench_hands(config: HandsBench | None = None, find: Callable[[Image], list[H
     """
     config = config or HandsBench()
     find = find or HandLandmarker(config.hands)
+    if config.photographs:
+        return measure(read_photographs(config.photographs), find)
     random, tasks = np.random.default_rng(config.seed), list(TASKS)
     told: dict[str, list[Any]] = {"errors": [], "pixels": [], "found": [], "right": [], "none": [], "ms": []}
     for number in range(config.films):

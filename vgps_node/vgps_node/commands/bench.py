@@ -38,6 +38,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps bench irl --json runs/bench-irl.json    do AIRL and MaxEnt IRL find rewards that are known?
         vgps bench retarget --json runs/bench-retarget.json    a person's motions on both arms
         vgps bench hands --json runs/bench-hands.json    are hands found, and how far off are their landmarks?
+        vgps bench hands --photographs tests/models/photographs    the same in photographs that a person marked
         vgps bench watching --json runs/bench-watching.json    a person filmed, and both arms after them
         vgps bench markers --json runs/bench-markers.json    how far off are things and camera that markers tell?
         vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?
