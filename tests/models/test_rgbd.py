@@ -16,6 +16,7 @@ from vgps_models.errors import DataError, SpecError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd import open_recording
 from vgps_models.rgbd.folder import write_folder
+from vgps_models.rgbd.paired import partners
 from vgps_models.rgbd.table import camera_over_table
 
 CAMERA = Intrinsics.of_fovy(64, 48, 50.0)
@@ -203,14 +204,31 @@ def test_a_bag_that_lacks_depth_or_breaks_off_is_read_as_far_as_it_goes(tmp_path
 
 
 def test_a_depth_is_paired_with_one_colour_in_any_rhythm():
-    pytest.importorskip("mcap_ros2")
-    from vgps_models.rgbd.bags import _partners
-
     stamps = np.array([0, 100, 120, 200, 300])  # one came twice as soon
-    made = _partners(stamps, np.array([4, 108, 205, 305]))
+    made = partners(stamps, np.array([4, 108, 205, 305]))
     assert made == {0: 4, 100: 108, 120: None, 200: 205, 300: 305}
-    assert _partners(stamps, np.array([1000])) == dict.fromkeys(stamps.tolist())
-    assert _partners(np.array([5]), np.array([5])) == {5: 5}
+    assert partners(stamps, np.array([1000])) == dict.fromkeys(stamps.tolist())
+    assert partners(np.array([5]), np.array([5])) == {5: 5}
+    assert partners(stamps, np.array([], np.int64)) == dict.fromkeys(stamps.tolist())
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.25, 0.45, 0.5, 0.55, 0.9])
+def test_shutters_that_are_apart_lose_no_frames(apart):
+    """Whichever is nearer by chance; and a depth that is missing does not move all that follow."""
+    random, period = np.random.default_rng(0), 33_000_000
+    stamps = period * np.arange(1, 200)
+    depths = stamps + round(apart * period) + random.integers(-800_000, 800_000, len(stamps))
+    made = partners(stamps, np.delete(depths, [50, 51, 120]))
+    missing = [row for row, at in enumerate(made.values()) if at is None]
+    assert len(missing) <= 4 and {50, 51, 120} <= {row - away for row in missing for away in (0, 1)}
+    away = [at - stamp for stamp, at in made.items() if at is not None]
+    assert max(away) - min(away) < 2_000_000 and max(map(abs, away)) < 0.55 * period
+
+
+def test_depth_of_half_the_rate_goes_with_every_other_frame():
+    stamps = 33_000_000 * np.arange(1, 41)
+    made = partners(stamps, stamps[::2] + 3_000_000)
+    assert [at is not None for at in made.values()] == [True, False] * 20
 
 
 def test_depth_that_is_not_aligned_is_refused(tmp_path):

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from vgps_models.data.bags import BROKEN, CHANNELS, COMPRESSED, MOST_PIXELS, RAW, messages, pixels, stamp_of
+from vgps_models.data.bags import BROKEN, COMPRESSED, ENCODINGS, RAW, messages, pixels, rows_of, stamp_of
 from vgps_models.errors import DataError, SpecError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.lifting import metres
-from vgps_models.rgbd.recording import Faults, Frame, Recording
+from vgps_models.rgbd.paired import COLOUR, DEPTH, Came, PairedRecording, cut_short
+from vgps_models.rgbd.recording import Faults
 from vgps_models.spaces import Array
 
 INFO = "sensor_msgs/msg/CameraInfo"
@@ -33,16 +34,14 @@ class _Topic:
     stamps: set[int] = field(default_factory=set)
 
 
-class BagRecording(Recording):
+class BagRecording(PairedRecording):
+    broken = BROKEN
+
     def __init__(
         self, path: Path, camera: Intrinsics, colour: tuple[str, _Topic], depth: tuple[str, _Topic], faults: Faults
     ) -> None:
-        self._path, self._colour, self._depth = path, colour, depth
-        stamps = np.array(sorted(colour[1].stamps))
-        super().__init__(path.name, camera, (stamps - stamps[:1]) * 1e-9, None, faults)
-        self._partner = _partners(stamps, np.array(sorted(depth[1].stamps)))
-        if lost := sum(at is None for at in self._partner.values()):
-            faults.add("colour without depth", f"{lost} frames of {colour[0]}")
+        self._path, self._of = path, {colour[0]: COLOUR, depth[0]: DEPTH}
+        super().__init__(path.name, camera, colour[1].stamps, depth[1].stamps, faults)
 
     @classmethod
     def read(cls, path: Path) -> BagRecording:
@@ -60,10 +59,8 @@ class BagRecording(Recording):
                         topic = topics[channel.topic] = _Topic(encoding)
                     topic.stamps.add(stamp_of(message))
         except BROKEN as error:
-            faults.add(
-                "cut short", f"{path.name} breaks off ({str(error) or type(error).__name__}); read as far as it goes"
-            )
-        colour = _chosen(topics, lambda t: t.encoding in CHANNELS or t.encoding == "compressed", ("color", "rgb"))
+            cut_short(faults, path.name, error)
+        colour = _chosen(topics, lambda t: t.encoding in ENCODINGS or t.encoding == "compressed", ("color", "rgb"))
         depth = _chosen(topics, lambda t: t.encoding in DEPTHS, ("aligned", "depth"))
         if colour is None or depth is None:
             raise DataError(
@@ -72,55 +69,16 @@ class BagRecording(Recording):
             )
         return cls(path, _info(infos, colour[0], depth[0], path), colour, depth, faults)
 
-    def frames(self) -> Iterator[Frame]:
-        partner, stamps = self._partner, list(self._partner)
-        wanted = {at: stamp for stamp, at in partner.items() if at is not None}
-        waiting: dict[int, dict[str, Any]] = {stamp: {} for stamp in partner}
-        row = 0
-        try:
-            for schema, channel, message, decode in messages(self._path, [self._colour[0], self._depth[0]]):
-                stamp = stamp_of(message)
-                if channel.topic == self._colour[0] and stamp in waiting:
-                    waiting[stamp]["rgb"] = self._decoded(pixels, decode, message, schema, "colour")
-                elif channel.topic == self._depth[0] and (stamp := wanted.get(stamp, -1)) in waiting:
-                    waiting[stamp]["depth"] = self._decoded(metric_depth, decode, message, schema, "depth")
-                while row < len(stamps) and _whole(waiting[stamps[row]], partner[stamps[row]]):
-                    there = waiting.pop(stamps[row])
-                    yield self.checked(row, there["rgb"], there.get("depth"))
-                    row += 1
-        except BROKEN as error:
-            self.faults.add(
-                "cut short", f"{self.name} breaks off at frame {row} ({str(error) or type(error).__name__})"
-            )
-        for number in range(row, len(stamps)):  # whose partner never came
-            there = waiting[stamps[number]]
-            yield self.checked(number, there.get("rgb"), there.get("depth"))
+    def pictures(self) -> Iterator[Came]:
+        for schema, channel, message, decode in messages(self._path, list(self._of)):
+            if (what := self._of.get(channel.topic)) is None:
+                continue
 
-    def _decoded(self, read: Any, decode: Any, message: Any, schema: str, what: str) -> Any:
-        try:
-            return read(decode(message), schema, f"{self.name} {what}")
-        except (DataError, *BROKEN) as error:
-            self.faults.add(f"unreadable {what}", str(error))
-            return None
+            def decoded(what: str = what, schema: str = schema, message: Any = message, decode: Any = decode) -> Any:
+                read = pixels if what == COLOUR else metric_depth
+                return read(decode(message), schema, f"{self.name} {what}")
 
-
-def _partners(stamps: Array, depths: Array) -> dict[int, int | None]:
-    """Of every stamp of colour, in order, that of the depth nearest to it, if it is near enough [ns]."""
-    half = np.median(np.diff(stamps)) / 2 if len(stamps) > 1 else 1.0
-    after = np.searchsorted(depths, stamps).clip(1, max(1, len(depths) - 1))
-    around = depths[np.stack([after - 1, np.minimum(after, len(depths) - 1)])]
-    nearest = np.where(abs(around[0] - stamps) <= abs(around[1] - stamps), around[0], around[1])
-    made: dict[int, int | None] = {}
-    taken = set[int]()  # a depth is of one moment
-    for stamp, at in zip(stamps.tolist(), nearest.tolist(), strict=True):
-        near = abs(at - stamp) < half and at not in taken
-        made[stamp] = at if near else None
-        taken |= {at} if near else set()
-    return made
-
-
-def _whole(there: Mapping[str, Any], partner: int | None) -> bool:
-    return "rgb" in there and (partner is None or "depth" in there)
+            yield what, stamp_of(message), decoded
 
 
 def _chosen(topics: Mapping[str, _Topic], fits: Any, words: tuple[str, ...]) -> tuple[str, _Topic] | None:
@@ -161,9 +119,5 @@ def metric_depth(message: Any, schema: str, name: str) -> Array:
     if message.encoding not in DEPTHS:
         raise DataError(f"{name}: depth is in '{message.encoding}'; {', '.join(DEPTHS)} can be read")
     kind = np.dtype(DEPTHS[message.encoding]).newbyteorder(">" if message.is_bigendian else "<")
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    data = bytes(message.data)
-    if not (0 < height * width <= MOST_PIXELS and step >= width * kind.itemsize and len(data) == height * step):
-        raise DataError(f"{name}: depth of {width}x{height} with rows of {step} bytes has {len(data)} bytes")
-    rows = np.frombuffer(data, np.uint8).reshape(height, step)[:, : width * kind.itemsize]
+    rows = rows_of(message, kind.itemsize, f"{name}, depth")
     return metres(np.ascontiguousarray(rows).view(kind).astype(kind.newbyteorder("=")))
