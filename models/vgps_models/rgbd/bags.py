@@ -1,8 +1,8 @@
-"""MCAP bags of ROS 2: colour, depth that is aligned to it, and intrinsics, as `realsense2_camera` publishes them with
-`align_depth.enable:=true`.
+"""MCAP bags of ROS 2: colour, depth, and intrinsics, as `realsense2_camera` publishes them.
 
 Colour is the topic with pictures in colour; depth the one with 16UC1 [mm] or 32FC1 [m], of several the one whose name
-says aligned. Both are paired by their stamps.
+says aligned (`align_depth.enable:=true`). Where depth is not aligned to colour, it is aligned here if its intrinsics
+and /tf_static are in the bag. Both are paired by their stamps.
 """
 
 from __future__ import annotations
@@ -18,45 +18,61 @@ from vgps_models.data.bags import BROKEN, COMPRESSED, ENCODINGS, RAW, messages, 
 from vgps_models.errors import DataError, SpecError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.lifting import metres
+from vgps_models.rgbd.alignment import Alignment
 from vgps_models.rgbd.paired import COLOUR, DEPTH, Came, PairedRecording, cut_short
 from vgps_models.rgbd.recording import Faults
+from vgps_models.rgbd.transforms import between, pose_of, turn_of
 from vgps_models.spaces import Array
 
 INFO = "sensor_msgs/msg/CameraInfo"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 DEPTHS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 
 
 @dataclass
 class _Topic:
-    """encoding: of its pictures. stamps: of all of them [ns]."""
+    """encoding and frame: of its pictures. stamps: of all of them [ns]."""
 
     encoding: str
+    frame: str
     stamps: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Cameras:
+    """alignment: of depth to colour, where it is not aligned yet."""
+
+    colour: Intrinsics
+    alignment: Alignment | None
 
 
 class BagRecording(PairedRecording):
     broken = BROKEN
 
     def __init__(
-        self, path: Path, camera: Intrinsics, colour: tuple[str, _Topic], depth: tuple[str, _Topic], faults: Faults
+        self, path: Path, colour: tuple[str, _Topic], depth: tuple[str, _Topic], cameras: _Cameras, faults: Faults
     ) -> None:
-        self._path, self._of = path, {colour[0]: COLOUR, depth[0]: DEPTH}
-        super().__init__(path.name, camera, colour[1].stamps, depth[1].stamps, faults)
+        self._path, self._of, self._align = path, {colour[0]: COLOUR, depth[0]: DEPTH}, cameras.alignment
+        super().__init__(path.name, cameras.colour, colour[1].stamps, depth[1].stamps, faults)
 
     @classmethod
     def read(cls, path: Path) -> BagRecording:
         """Raises DataError when colour, depth or intrinsics are missing."""
         path = path if path.is_file() else sorted(path.glob("*.mcap"))[0]
         topics, infos, faults = dict[str, _Topic](), dict[str, Intrinsics](), Faults()
+        edges: list[tuple[str, str, Array]] = []
         try:
             for schema, channel, message, decode in messages(path):
                 if schema == INFO and channel.topic not in infos:
                     infos[channel.topic] = intrinsics_of(decode(message), channel.topic)
+                elif schema == TRANSFORMS and channel.topic == "/tf_static":
+                    edges += [_edge(transform) for transform in decode(message).transforms]
                 elif schema in (RAW, COMPRESSED):
                     topic = topics.get(channel.topic)
                     if topic is None:
-                        encoding = decode(message).encoding if schema == RAW else "compressed"
-                        topic = topics[channel.topic] = _Topic(encoding)
+                        first = decode(message)
+                        encoding = first.encoding if schema == RAW else "compressed"
+                        topic = topics[channel.topic] = _Topic(encoding, first.header.frame_id)
                     topic.stamps.add(stamp_of(message))
         except BROKEN as error:
             cut_short(faults, path.name, error)
@@ -65,9 +81,11 @@ class BagRecording(PairedRecording):
         if colour is None or depth is None:
             raise DataError(
                 f"{path} has pictures in {', '.join(f'{n} ({t.encoding})' for n, t in topics.items()) or 'no topic'}; "
-                f"expected one in colour and one of depth in {' or '.join(DEPTHS)}, aligned to it"
+                f"expected one in colour and one of depth in {' or '.join(DEPTHS)}"
             )
-        return cls(path, _info(infos, colour[0], depth[0], path), colour, depth, faults)
+        named = depth[1].frame and colour[1].frame
+        apart = between(edges, depth[1].frame, colour[1].frame) if named else None
+        return cls(path, colour, depth, _cameras(infos, colour[0], depth[0], apart, path), faults)
 
     def pictures(self) -> Iterator[Came]:
         for schema, channel, message, decode in messages(self._path, list(self._of)):
@@ -75,8 +93,11 @@ class BagRecording(PairedRecording):
                 continue
 
             def decoded(what: str = what, schema: str = schema, message: Any = message, decode: Any = decode) -> Any:
-                read = pixels if what == COLOUR else metric_depth
-                return read(decode(message), schema, f"{self.name} {what}")
+                name = f"{self.name} {what}"
+                if what == COLOUR:
+                    return pixels(decode(message), schema, name)
+                depth = metric_depth(decode(message), schema, name)
+                return depth if self._align is None else self._align(depth)
 
             yield what, stamp_of(message), decoded
 
@@ -87,8 +108,11 @@ def _chosen(topics: Mapping[str, _Topic], fits: Any, words: tuple[str, ...]) -> 
     return max(found, key=lambda one: sum(word in one[0] for word in words), default=None)
 
 
-def _info(infos: Mapping[str, Intrinsics], colour: str, depth: str, path: Path) -> Intrinsics:
-    """Those of the topic beside colour; depth must have the same, or it is not aligned."""
+def _cameras(infos: Mapping[str, Intrinsics], colour: str, depth: str, apart: Array | None, path: Path) -> _Cameras:
+    """By the topics beside colour and depth. apart (4, 4): pose of depth's camera in colour's frame, if it is known.
+
+    Without depth's own intrinsics it must be aligned; with others than colour's it is not.
+    """
     by_folder = {topic.rpartition("/")[0]: info for topic, info in infos.items()}
     camera = by_folder.get(colour.rpartition("/")[0]) or by_folder.get(
         colour.removesuffix("/compressed").rpartition("/")[0]
@@ -98,12 +122,20 @@ def _info(infos: Mapping[str, Intrinsics], colour: str, depth: str, path: Path) 
             f"{path} has no {INFO} beside {colour} (found: {', '.join(infos) or 'none'}); record camera_info too"
         )
     other = by_folder.get(depth.rpartition("/")[0])
+    if other is not None and apart is not None and not (other == camera and np.allclose(apart, np.eye(4), atol=1e-6)):
+        return _Cameras(camera, Alignment(other, camera, apart))
     if other is not None and other != camera:
         raise SpecError(
             f"{path}: {depth} has intrinsics {other}, {colour} has {camera}; record depth that is aligned to colour "
-            "(realsense2_camera: align_depth.enable:=true)"
+            "(realsense2_camera: align_depth.enable:=true), or /tf_static too"
         )
-    return camera
+    return _Cameras(camera, None)
+
+
+def _edge(stamped: Any) -> tuple[str, str, Array]:
+    turn, shift = stamped.transform.rotation, stamped.transform.translation
+    pose = pose_of(turn_of(turn.x, turn.y, turn.z, turn.w), (shift.x, shift.y, shift.z))
+    return stamped.header.frame_id, stamped.child_frame_id, pose
 
 
 def intrinsics_of(info: Any, topic: str) -> Intrinsics:

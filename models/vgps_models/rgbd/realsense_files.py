@@ -27,8 +27,8 @@ import numpy as np
 
 from vgps_models.errors import DataError, MissingDependencyError
 from vgps_models.rgbd.ros1 import MAGIC, messages
+from vgps_models.rgbd.transforms import pose_of, turn_of
 from vgps_models.rgbd.wire import Fields
-from vgps_models.spaces import Array
 
 SQLITE = b"SQLite format 3\0"
 PACKED = b"\x28\xb5\x2f\xfd"  # how a frame of Zstandard begins
@@ -109,7 +109,7 @@ def _of_bag(path: Path) -> Iterator[Fact]:
         elif rest.startswith("tf/"):
             numbers = fields.numbers("d", 7)
             yield Fact(of, written, "group", rest.removeprefix("tf/"))
-            yield Fact(of, written, "pose", _pose(_turn(*numbers[3:]), numbers[:3]))
+            yield Fact(of, written, "pose", pose_of(turn_of(*numbers[3:]), numbers[:3]))
 
 
 def _of_db3(path: Path) -> Iterator[Fact]:
@@ -142,7 +142,7 @@ def _of_db3(path: Path) -> Iterator[Fact]:
                 told = _pairs(fields.text())
                 turn = np.array(_numbers(told["rotation"])).reshape(3, 3).T  # it is by columns
                 yield Fact(of, written, "group", rest.removeprefix("tf/"))
-                yield Fact(of, written, "pose", _pose(turn, _numbers(told["translation"])))
+                yield Fact(of, written, "pose", pose_of(turn, _numbers(told["translation"])))
 
 
 def _image(fields: Fields, *, ros1: bool) -> Raw:
@@ -182,23 +182,6 @@ def _camera_info(fields: Fields) -> Told:
 def _camera(told: dict[str, str]) -> Told:
     pinhole = tuple(float(told[name]) for name in ("fx", "fy", "ppx", "ppy"))
     return Told(int(told["width"]), int(told["height"]), pinhole, told["model"], _numbers(told["coeffs"]))
-
-
-def _turn(x: float, y: float, z: float, w: float) -> Array:
-    x, y, z, w = np.array([x, y, z, w]) / np.linalg.norm([x, y, z, w])
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def _pose(turn: Array, position: tuple[float, ...]) -> Array:
-    made = np.eye(4)
-    made[:3, :3], made[:3, 3] = turn, position
-    return made
 
 
 def _pairs(text: str) -> dict[str, str]:
