@@ -260,16 +260,8 @@ def test_the_bag_is_read_as_rosbags_reads_it():
 
 
 def recorded(path: Path, **how) -> Path:
-    """By the version that is installed; it says itself which ending it wants."""
     pytest.importorskip("pyrealsense2")
-    for ending in (".bag", ".db3"):
-        try:
-            vendor.record(path.with_suffix(ending), vendor.shots(), vendor.DEPTH, vendor.COLOUR, vendor.pose(), **how)
-        except RuntimeError as error:
-            assert "extension" in str(error)
-        else:
-            return path.with_suffix(ending)
-    raise AssertionError("nothing was recorded")
+    return vendor.recorded(path, vendor.shots(), vendor.DEPTH, vendor.COLOUR, vendor.pose(), **how)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -280,17 +272,7 @@ def test_what_the_installed_librealsense_records_is_read(tmp_path, packed):
 def test_what_librealsense_aligns_is_aligned_here_too(tmp_path):
     rs = pytest.importorskip("pyrealsense2")
     film = recorded(tmp_path / "film")
-    pipeline, config = rs.pipeline(), rs.config()
-    rs.config.enable_device_from_file(config, str(film), repeat_playback=False)
-    pipeline.start(config).get_device().as_playback().set_real_time(False)
-    align, theirs = rs.align(rs.stream.color), {}
-    while (came := pipeline.try_wait_for_frames(1000))[0]:
-        frames = align.process(came[1])
-        depth, colour = frames.get_depth_frame(), frames.get_color_frame()
-        if depth and colour and depth.get_frame_number() == colour.get_frame_number():
-            theirs[colour.get_frame_number() - 1] = np.array(depth.get_data(), np.float64) * vendor.STEP
-    pipeline.stop()
-    compared = 0
+    theirs, compared = vendor.aligned(rs, film), 0
     for frame in open_recording(film).frames():
         if frame.number not in theirs or frame.depth is None:
             continue

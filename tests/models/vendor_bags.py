@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from vgps_models.keypoints.camera import Intrinsics
 
@@ -27,12 +28,10 @@ TABLE, BOX = (np.array([0.0, -0.8, -0.6]), -0.6), 0.45  # normal and distance of
 Shot = tuple[float, np.ndarray, np.ndarray]  # seconds, RGB, steps of depth (h, w) uint16
 
 
-def pose() -> np.ndarray:
+def pose(turn: np.ndarray = TURN) -> np.ndarray:
     """Of the depth camera in colour's frame: 15 mm to the side, and a little turned."""
-    import cv2
-
     made = np.eye(4)
-    made[:3, :3], made[:3, 3] = cv2.Rodrigues(TURN)[0], [0.015, -0.0005, 0.001]
+    made[:3, :3], made[:3, 3] = Rotation.from_rotvec(turn).as_matrix(), [0.015, -0.0005, 0.001]
     return made
 
 
@@ -113,6 +112,34 @@ def record(
     for sensor in recorder.query_sensors():
         sensor.stop()
         sensor.close()
+
+
+def recorded(path: Path, film: Iterable[Shot], *cameras: Any, **how: Any) -> Path:
+    """The same under the ending that the version installed wants, which it says itself."""
+    for ending in (".bag", ".db3"):
+        try:
+            record(path.with_suffix(ending), film, *cameras, **how)
+        except RuntimeError as error:
+            if "extension" not in str(error):
+                raise
+        else:
+            return path.with_suffix(ending)
+    raise AssertionError("it wants neither .bag nor .db3")
+
+
+def aligned(rs: Any, path: Path) -> dict[int, np.ndarray]:
+    """Depth [m] as librealsense aligns it, 0 for holes, by the number of the frame; of those that it plays in pairs."""
+    pipeline, config, made = rs.pipeline(), rs.config(), dict[int, np.ndarray]()
+    rs.config.enable_device_from_file(config, str(path), repeat_playback=False)
+    pipeline.start(config).get_device().as_playback().set_real_time(False)
+    align = rs.align(rs.stream.color)
+    while (came := pipeline.try_wait_for_frames(1000))[0]:
+        frames = align.process(came[1])
+        depth, colour = frames.get_depth_frame(), frames.get_color_frame()
+        if depth and colour and depth.get_frame_number() == colour.get_frame_number():
+            made[colour.get_frame_number() - 1] = np.array(depth.get_data(), np.float64) * STEP
+    pipeline.stop()
+    return made
 
 
 def main() -> None:
