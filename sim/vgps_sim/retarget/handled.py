@@ -107,7 +107,8 @@ class Pace:
 
     speed: float = 0.13  # [m/s] of the tool
     turn: float = 1.0  # [rad/s] of the tool
-    grip: float = 0.6  # [s] for fingers to close, or to open
+    settle: float = 0.2  # [s] after the hand has arrived, before fingers move
+    grip: float = 0.5  # [s] for fingers to close, or to open
     around: float = 0.12  # [m] from the first thing where the motion is taken up, and from the last where it is left
     period: float = 0.04  # [s] a frame of what is made
 
@@ -135,16 +136,20 @@ def slowed(shown: Demonstration, held: list[Hold], pace: Pace = Pace()) -> Slowe
     turns = (turned[1:] * turned[:-1].inv()).magnitude()
     seconds = np.maximum(tip.period, np.maximum(way / pace.speed, turns / pace.turn))
     switches = np.isin(rows[:-1], [hold.first for hold in held] + [hold.last for hold in held])
-    when, stops = np.r_[0.0, np.cumsum(seconds + pace.grip * switches)], np.flatnonzero(switches)
-    # A hand that grips stays where it is: its frame is there twice.
-    knots = np.insert(when, stops + 1, when[stops] + pace.grip)
-    at = np.insert(rows.astype(np.float64), stops + 1, rows[stops])
-    row = np.interp(np.arange(0.0, when[-1] + 1e-9, pace.period), knots, at)
-    closed = np.zeros(len(tip), bool)
+    stays, stops = pace.settle + pace.grip, np.flatnonzero(switches)
+    when = np.r_[0.0, np.cumsum(seconds + stays * switches)]
+    # A hand whose fingers move stays where it is: its frame is there twice.
+    knots = np.insert(when, stops + 1, when[stops] + stays)
+    at = np.insert(rows, stops + 1, rows[stops])
+    now = np.arange(0.0, when[-1] + 1e-9, pace.period)
+    row = np.interp(now, knots, at)
+    holding = np.zeros(len(tip), bool)
     for hold in held:
-        closed[hold.first + 1 : hold.last + 1] = True
-    # The frame in which a grasp begins, or ends, is there twice: first the hand arrives, then the fingers move.
-    return Slowed(_resampled(shown.person, row, pace.period), closed[np.ceil(row).astype(int)], row)
+        holding[hold.first + 1 : hold.last + 1] = True
+    # Whether it holds goes by what comes after a stop.
+    after = np.r_[holding[np.insert(rows[1:], stops, rows[stops] + 1)], False]
+    closed = after[np.maximum(np.searchsorted(knots, now - pace.settle, side="left") - 1, 0)]
+    return Slowed(_resampled(shown.person, row, pace.period), closed, row)
 
 
 def _near(tip: Path, held: list[Hold], around: float) -> tuple[int, int]:
