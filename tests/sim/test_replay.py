@@ -16,6 +16,7 @@ from vgps_sim.human.demonstrations import SIDEWAYS, Shot, demonstrated
 from vgps_sim.objects import get_thing
 from vgps_sim.retarget.handled import holds
 from vgps_sim.retarget.replay import ASTRAY, Replay, ReplayConfig, gripping, planned
+from vgps_sim.retarget.replayed import ReplayBench, bench_replay
 from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import World
 
@@ -119,6 +120,15 @@ def test_a_data_set_of_what_people_showed(tmp_path: Path) -> None:
     assert collect(config).found == 2  # goes on where it stopped
     columns = EpisodeStore(config.out).columns()
     assert len(columns.bounds) == 3
+
+
+def test_the_bench_tells_shares_with_intervals() -> None:
+    told = bench_replay(ReplayBench(tasks=(TASK,), episodes=2, seed=400_000))["tasks"][TASK]
+    assert told["episodes"] == 2
+    assert told["ci95"][0] <= told["rate"] <= told["ci95"][1]
+    assert told["flawless"]["episodes"] <= 2
+    with pytest.raises(UnknownNameError, match=TASK):
+        ReplayBench(tasks=("juggle",))
 
 
 def test_bad_choices_name_the_good_ones(tmp_path: Path) -> None:
