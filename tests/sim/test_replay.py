@@ -106,7 +106,7 @@ def test_a_motion_goes_on_from_where_the_tool_really_is(shot: Shot, world: World
     tool, _ = world.tool_pose()
     action, flawed = acting.act(world)
     assert not flawed
-    wanted = plan.position[min(acting._next, len(plan) - 1)] - tool
+    wanted = plan.position[min(acting.done, len(plan) - 1)] - tool
     assert action[:3] @ wanted > 0
     assert np.linalg.norm(acting._position - tool) <= ASTRAY + world.spec.max_translation + 1e-9
 

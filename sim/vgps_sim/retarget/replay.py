@@ -75,21 +75,21 @@ def gripping(shown: Demonstration, held: list[Hold], into: float) -> Shown:
 
 
 class Replay:
-    """Acts as a `Demonstrator` does, after a plan."""
+    """Acts as a `Demonstrator` does, after a plan. done: how many of its poses have been asked for."""
 
     def __init__(self, plan: Plan, flaws: tuple[str, ...] = ()) -> None:
-        self.plan, self.flaws, self._next, self._waited = plan, flaws, 0, 0
+        self.plan, self.flaws, self.done, self._waited = plan, flaws, 0, 0
         self._position, self._rotation = np.full(3, np.nan), np.eye(3)
 
     def finished(self) -> bool:
-        return self._next >= len(self.plan) + REST
+        return self.done >= len(self.plan) + REST
 
     def act(self, world: World) -> tuple[Array, bool]:
         """The next action (7,): from where the tool was told to be to where it is next."""
         tool, rotation = world.tool_pose()
         if world.step == 0 or np.linalg.norm(tool - self._position) > ASTRAY:
             self._position, self._rotation = tool, rotation
-        row = min(self._next, len(self.plan) - 1)
+        row = min(self.done, len(self.plan) - 1)
         turn = Rotation.from_matrix(self.plan.rotation[row] @ self._rotation.T).as_rotvec()
         asked = np.array([*(self.plan.position[row] - self._position), *turn, self.plan.gripper[row]])
         action = world.spec.clip(asked)
@@ -98,7 +98,7 @@ class Replay:
             self._waited += row > 0
             action[GRIPPER] = self.plan.gripper[max(row - 1, 0)]
         else:
-            self._next, self._waited = self._next + 1, 0
+            self.done, self._waited = self.done + 1, 0
         self._position = self._position + action[:3]
         self._rotation = Rotation.from_rotvec(action[3:6]).as_matrix() @ self._rotation
         return action, False
