@@ -72,6 +72,11 @@ def test_hands_are_found_and_lifted():
     assert told["error_mm"]["p50"] < 10 and told["landmarks"] > 80
 
 
+def test_a_bench_in_which_no_hand_is_found_says_so():
+    told = bench_hands(HandsBench(films=1, seed=90_000, every=20), lambda image: [])
+    assert told["found"] == 0 and told["landmarks"] == 0 and told["error_mm"] == told["error_px"] == {}
+
+
 def test_pictures_and_weights_that_are_none_are_refused(tmp_path: Path):
     pytest.importorskip("mediapipe")
     find = HandLandmarker()

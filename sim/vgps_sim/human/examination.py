@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vgps_models.keypoints.hands import UNDER, Hand, HandLandmarker, HandsConfig
 from vgps_models.keypoints.lifting import Lifting, lift, metres
 from vgps_models.keypoints.photographs import measure, read_photographs
-from vgps_models.spaces import Image
+from vgps_models.spaces import Array, Image
 from vgps_sim.human.filming import Film, film
 from vgps_sim.tasks import TASKS
 
@@ -51,18 +51,23 @@ def bench_hands(config: HandsBench | None = None, find: Callable[[Image], list[H
         made = film(tasks[number % len(tasks)], config.seed + number, failures=0.0)
         for t in range(0, len(made), config.every):
             _look(made, t, find, config, random, told)
-    errors, pixels = np.concatenate(told["errors"]), np.concatenate(told["pixels"])
+    errors, pixels = (np.concatenate([np.zeros(0), *told[name]]) for name in ("errors", "pixels"))
     return {
         "frames": sum(len(told[name]) for name in ("found", "none")),
         "hands_to_be_seen": len(told["found"]),
         "found": _share(told["found"]),
         "called_right": _share(told["right"]),
         "found_where_none_is": _share(told["none"]),
-        "error_mm": {f"p{q}": round(1e3 * float(np.percentile(errors, q)), 2) for q in (25, 50, 75, 90)},
-        "error_px": {f"p{q}": round(float(np.percentile(pixels, q)), 2) for q in (50, 90)},
+        "error_mm": _percentiles(1e3 * errors, (25, 50, 75, 90)),
+        "error_px": _percentiles(pixels, (50, 90)),
         "landmarks": len(errors),
         "detector_ms": round(float(np.median(told["ms"])), 1),
     }
+
+
+def _percentiles(values: Array, which: Sequence[int]) -> dict[str, float]:
+    """Empty where no hand was found."""
+    return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in which} if len(values) else {}
 
 
 def _share(yes: list[bool]) -> float | None:
