@@ -17,6 +17,7 @@ from vgps_models.errors import VgpsError
 from vgps_models.irl.rewards import load_reward
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.hands import HandLandmarker, HandsConfig
+from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
 from vgps_models.rgbd.bags import intrinsics_of, metric_depth
 from vgps_msgs import msg
 from vgps_node import messages, topics
@@ -30,21 +31,23 @@ class RewardNode(Node):
     """Watches a person at the task that a reward is of.
 
     Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), hands (a
-    hand_landmarker.task, or nothing), colour, depth and info (topics; depth aligned to colour), tolerance (between
-    the stamps of colour and depth [s]), reliable_images, see `image_qos`.
+    hand_landmarker.task, or nothing), pose (a pose_landmarker_full.task that finds the arm, or nothing), colour,
+    depth and info (topics; depth aligned to colour), tolerance (between the stamps of colour and depth [s]),
+    reliable_images, see `image_qos`.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__("reward_node", context=context)
         p = declare(
-            self, reward="", points="points", hands="", colour="/camera/color/image_raw",
+            self, reward="", points="points", hands="", pose="", colour="/camera/color/image_raw",
             depth="/camera/aligned_depth_to_color/image_raw", info="/camera/color/camera_info", tolerance=0.015,
             reliable_images=False,
         )  # fmt: skip
         if not p["reward"]:
             raise VgpsError("reward_node needs the parameter reward: a file that `vgps reward learn` wrote")
         hands = HandLandmarker(HandsConfig(model=Path(p["hands"]) if p["hands"] else None))
-        self.live = LiveReward(load_reward(Path(p["reward"])), p["points"], hands)
+        arm = PoseLandmarker(PoseConfig(Path(p["pose"]))) if p["pose"] else None
+        self.live = LiveReward(load_reward(Path(p["reward"])), p["points"], hands, arm=arm)
         self._camera: Intrinsics | None = None
         self._last = 0
         self._pairing = Pairing(round(1e9 * p["tolerance"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -72,8 +73,12 @@ def watch(
     return Watched(track, rows, seen)
 
 
-def watcher(points: str, reward: LearnedReward, recording: Recording, config: TaskWatchConfig) -> TaskWatcher:
-    """For a reward and the camera of a recording."""
+def watcher(
+    points: str, pose: Path | None, reward: LearnedReward, recording: Recording, config: TaskWatchConfig
+) -> TaskWatcher:
+    """For a reward and the camera of a recording. pose: a pose_landmarker_full.task that finds the arm, or None."""
     from vgps_models.keypoints.hands import HandLandmarker
+    from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
 
-    return TaskWatcher(finder(points, reward.names), HandLandmarker(), recording.camera, config)
+    arm = None if pose is None else PoseLandmarker(PoseConfig(pose))
+    return TaskWatcher(finder(points, reward.names), HandLandmarker(), recording.camera, config, arm)

@@ -10,7 +10,7 @@ from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.finder import PointFinder
 from vgps_models.keypoints.lifting import Lifting, Points, lift
 from vgps_models.keypoints.located import Located
-from vgps_models.keypoints.person import ARM, FindHands, PersonSeen, PersonWatcher, WatchConfig
+from vgps_models.keypoints.person import ARM, ArmFinder, FindHands, PersonSeen, PersonWatcher, WatchConfig
 from vgps_models.spaces import Array, Image
 
 
@@ -33,19 +33,23 @@ class TaskSeen:
 
 
 class TaskWatcher:
-    """find: of `ARM` and the landmarks of a task, which are `names`; it looks at a picture once for both."""
+    """find: of `ARM` and the landmarks of a task, which are `names`; it looks at a picture once for both.
+
+    arm: who finds the arm instead, with a look of its own.
+    """
 
     def __init__(
-        self, find: PointFinder, find_hands: FindHands, camera: Intrinsics, config: TaskWatchConfig = TaskWatchConfig()
-    ) -> None:
+        self, find: PointFinder, find_hands: FindHands, camera: Intrinsics, config: TaskWatchConfig = TaskWatchConfig(),
+        arm: ArmFinder | None = None,
+    ) -> None:  # fmt: skip
         self.names, self.camera, self.config = find.names[len(ARM) :], camera, config
-        self._find = find
-        self._person = PersonWatcher(find_hands, find, find.under[: len(ARM)], camera, config.person)
+        self._find, self._arm = find, arm
+        self._person = PersonWatcher(find_hands, arm or find, (arm or find).under[: len(ARM)], camera, config.person)
 
     def __call__(self, rgb: Image, depth: Array) -> TaskSeen:
         """rgb (h, w, 3) uint8, depth (h, w) [m] with NaN for holes."""
         located, count = self._find(rgb), len(ARM)
-        arm = Located(located.pixels[:count], located.confidence[:count])
+        arm = self._arm(rgb) if self._arm else Located(located.pixels[:count], located.confidence[:count])
         near = self._nearer(rgb, located)
         sure = np.where(near.confidence >= self.config.sure, near.confidence, 0.0)[count:]
         pixels = np.where(sure[:, None] > 0, near.pixels[count:], np.nan)
