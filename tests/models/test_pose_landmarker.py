@@ -123,6 +123,27 @@ def test_files_that_are_no_pose_landmarker_are_refused_with_where_one_is(tmp_pat
             PoseLandmarker(PoseConfig(path))
 
 
+def test_archives_that_cannot_be_read_are_refused_however_they_fail(tmp_path):
+    whole = archive(
+        tmp_path / "a.task", zipfile.ZIP_DEFLATED, pose_detector=bytes(999), pose_landmarks_detector=bytes(range(256))
+    ).read_bytes()
+    central = whole.index(b"PK\1\2")  # of the first file in the list at the end
+    body = 30 + len("pose_detector.tflite")
+    spoilt = {
+        "a password": {6: b"\1", central + 8: b"\1"},
+        "a way of packing that nobody knows": {8: b"\x63", central + 10: b"\x63"},
+        "packed bytes that are none": {body: b"\xff\xff\xff"},
+    }
+    for name, at in spoilt.items():
+        content = bytearray(whole)
+        for place, put in at.items():
+            content[place : place + len(put)] = put
+        path = tmp_path / f"{name}.task"
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="damaged"):
+            PoseLandmarker(PoseConfig(path))
+
+
 def test_a_hand_landmarker_is_no_pose_landmarker_and_the_other_way_round(file):
     with pytest.raises(DataError, match=r"holds hand_detector.tflite, .* is no pose_landmarker_full.task"):
         PoseLandmarker(PoseConfig(weights()))

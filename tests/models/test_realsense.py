@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import bz2
 import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ pytest.importorskip("lz4")
 pytest.importorskip("cv2")
 
 from vgps_models.errors import DataError, SpecError
-from vgps_models.rgbd import open_recording
+from vgps_models.rgbd import open_recording, realsense_files, ros1
 from vgps_models.rgbd.lens import straightener
 from vgps_models.rgbd.realsense_files import facts
 from vgps_models.rgbd.ros1 import MAGIC, messages
@@ -234,6 +236,22 @@ def test_a_db3_may_be_packed_message_by_message(tmp_path):
         rows = base.execute("SELECT id, data FROM messages").fetchall()
         base.executemany("UPDATE messages SET data = ? WHERE id = ?", [(pack(data), number) for number, data in rows])
     check(path)
+
+
+@pytest.mark.parametrize("packing", ["bz2", "lz4", "zstandard"])
+def test_what_unpacks_to_more_than_anything_holds_is_not_unpacked(packing, monkeypatch, tmp_path):
+    monkeypatch.setattr(ros1, "MOST_BYTES", 1000)
+    monkeypatch.setattr(realsense_files, "MOST_BYTES", 1000)
+    small, large = bytes(1000), bytes(1001)
+    if packing == "zstandard":
+        pack, unpack = pytest.importorskip("zstandard").compress, realsense_files._unpacked
+    else:
+        compress = {"bz2": bz2.compress, "lz4": pytest.importorskip("lz4.frame").compress}
+        pack, unpack = compress[packing], partial(ros1._unpacked, packing)
+    assert unpack(pack(small)) == small
+    with pytest.raises(ValueError, match="more than 1000 bytes"):
+        unpack(pack(large))
+    assert ValueError in realsense_files.BROKEN  # so that it is told, and what came before is read
 
 
 def test_colour_in_a_db3_may_be_packed_yuv(tmp_path):

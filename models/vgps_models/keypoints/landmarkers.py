@@ -6,6 +6,7 @@ import atexit
 import threading
 import weakref
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from vgps_models.errors import DataError, MissingDependencyError
 from vgps_models.keypoints.camera import require_picture
 from vgps_models.spaces import Array, Image
 
+# What zipfile raises for damaged bytes, ways of packing that it does not know (NotImplementedError) and passwords.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError)
 FAULTS = (RuntimeError, ValueError, OSError, IndexError)  # what MediaPipe turns its status into
 
 
@@ -77,6 +80,6 @@ def _read(bundle: Bundle, file: Path) -> bytes:
                 raise DataError(f"{file} holds {', '.join(held) or 'nothing'} and is no {bundle.file}: {bundle.source}")
             if broken := archive.testzip():
                 raise DataError(f"{file} is damaged in {broken}; {bundle.source}")
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{file} is no {bundle.file} or is damaged ({error}); {bundle.source}") from error
     return file.read_bytes()

@@ -28,7 +28,7 @@ import numpy as np
 from vgps_models.errors import DataError, MissingDependencyError
 from vgps_models.rgbd.ros1 import MAGIC, messages
 from vgps_models.rgbd.transforms import pose_of, turn_of
-from vgps_models.rgbd.wire import Fields
+from vgps_models.rgbd.wire import MOST_BYTES, Fields
 
 SQLITE = b"SQLite format 3\0"
 PACKED = b"\x28\xb5\x2f\xfd"  # how a frame of Zstandard begins
@@ -203,6 +203,8 @@ def _unpacked(data: bytes) -> bytes:
             "pip install 'vgps[bags]'"
         ) from error
     try:
-        return zstandard.decompress(data)
+        if zstandard.frame_content_size(data) > MOST_BYTES:
+            raise ValueError(f"a message is packed that is said to hold more than {MOST_BYTES} bytes")
+        return zstandard.decompress(data, max_output_size=MOST_BYTES)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vgps_models.errors import DataError, MissingDependencyError
-from vgps_models.rgbd.wire import Fields
+from vgps_models.rgbd.wire import MOST_BYTES, Fields
 
 try:
     import lz4.frame
@@ -22,7 +22,8 @@ except ImportError as error:
 
 MAGIC = b"#ROSBAG V2.0\n"
 MESSAGE, BAG, CHUNK, CONNECTION = 2, 3, 5, 7  # of the kinds of records those that are of interest
-UNPACK = {"none": bytes, "bz2": bz2.decompress, "lz4": lz4.frame.decompress}
+UNPACK = {"bz2": bz2.BZ2Decompressor, "lz4": lz4.frame.LZ4FrameDecompressor}
+PACKINGS = ("none", *UNPACK)
 
 Message = tuple[str, str, int, memoryview]  # topic, type as in `sensor_msgs/Image`, when it was written [ns], its bytes
 
@@ -48,10 +49,10 @@ def messages(path: Path) -> Iterator[Message]:
                 _connect(header, data, connections)
             elif header["op"][0] == CHUNK:
                 packing = header["compression"].decode()
-                if packing not in UNPACK:
-                    raise DataError(f"{path} is packed with '{packing}'; {', '.join(UNPACK)} can be read")
+                if packing not in PACKINGS:
+                    raise DataError(f"{path} is packed with '{packing}'; {', '.join(PACKINGS)} can be read")
                 if packing == "none" or len(data) == length:
-                    yield from _within(Fields(memoryview(UNPACK[packing](data))), connections)
+                    yield from _within(Fields(memoryview(_unpacked(packing, data))), connections)
             if len(data) < length:
                 raise EOFError(f"{length} bytes expected, {len(data)} are there")
     if not closed:
@@ -67,6 +68,16 @@ def _within(chunk: Fields, connections: dict[int, tuple[str, str]]) -> Iterator[
             seconds, nanoseconds = Fields(memoryview(header["time"])).numbers("I", 2)
             topic, kind = connections[_number(header["conn"])]
             yield topic, kind, 1_000_000_000 * int(seconds) + int(nanoseconds), data
+
+
+def _unpacked(packing: str, data: bytes) -> bytes:
+    if packing == "none":
+        return data
+    unpack = UNPACK[packing]()
+    made = unpack.decompress(data, MOST_BYTES)
+    if not unpack.eof:
+        raise ValueError(f"a chunk is damaged, or of more than {MOST_BYTES} bytes when it is unpacked")
+    return made
 
 
 def _connect(header: dict[str, bytes], data: bytes, connections: dict[int, tuple[str, str]]) -> None:

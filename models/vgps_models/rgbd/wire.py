@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+MOST_BYTES = 1 << 28  # that anything packed is believed to hold
+
 
 @dataclass
 class Fields:
