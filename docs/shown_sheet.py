@@ -3,10 +3,9 @@
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from watched_sheet import SIDE, save  # beside this file
 
-from vgps_models.spaces import Image as Pixels
+from vgps_models.spaces import Image
 from vgps_sim.env import execute, start
 from vgps_sim.human.demonstrations import FPS, SIDEWAYS, demonstrated
 from vgps_sim.kinematics import ToolServo
@@ -15,11 +14,10 @@ from vgps_sim.retarget.handled import holds, slowed
 from vgps_sim.retarget.replay import Replay, planned
 from vgps_sim.world import World
 
-MOMENTS, SIDE = 8, 128  # pictures of a row, their width [px]
 SHOWN = {"put_carrot_on_plate": 400_002, "sort_onions": 400_007}  # task -> seed
 
 
-def rows(task: str, seed: int) -> tuple[list[Pixels], list[Pixels]]:
+def rows(task: str, seed: int) -> tuple[list[Image], list[Image]]:
     """Of the person and of the robot."""
     demonstration = demonstrated(task, seed).demonstration
     shown = perform("person", task, seed, size=2 * SIDE, failures=0.0, front=0.0, fps=FPS, ahead=SIDEWAYS)
@@ -28,7 +26,7 @@ def rows(task: str, seed: int) -> tuple[list[Pixels], list[Pixels]]:
     slow = slowed(demonstration, holds(demonstration))
     acting = Replay(planned(demonstration, world))
     start(world, servo, seed, demonstration.places)
-    person, robot = list[Pixels](), list[Pixels]()
+    person, robot = list[Image](), list[Image]()
     step = round(world.spec.period / slow.person.tip.period)
     while not world.success and not acting.finished():
         action, _ = acting.act(world)
@@ -40,12 +38,7 @@ def rows(task: str, seed: int) -> tuple[list[Pixels], list[Pixels]]:
 
 
 def main() -> None:
-    sheet = Image.new("RGB", (MOMENTS * SIDE, 2 * len(SHOWN) * SIDE))
-    for row, frames in enumerate(frames for task, seed in SHOWN.items() for frames in rows(task, seed)):
-        for column, moment in enumerate(np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)):
-            picture = Image.fromarray(frames[moment]).resize((SIDE, SIDE))
-            sheet.paste(picture, (column * SIDE, row * SIDE))
-    sheet.save(Path(sys.argv[1]), quality=85, optimize=True)
+    save([frames for task, seed in SHOWN.items() for frames in rows(task, seed)], Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

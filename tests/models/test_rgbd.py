@@ -292,6 +292,7 @@ def test_frames_hang_together_or_do_not():
     assert found[:3, :3] @ [1, 0, 0] == pytest.approx([0, 1, 0])
     assert between(edges, "eye", "flag") is None
     assert between([], "eye", "eye") == pytest.approx(np.eye(4))
+    assert np.isnan(turn_of(0, 0, 0, 0)).all()  # as a transform that nobody filled in has it
     between([("a", "b", one), ("b", "a", one)], "a", "b")  # a circle ends
 
 

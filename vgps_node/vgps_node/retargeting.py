@@ -32,9 +32,7 @@ REACHED = 0.01  # [m] farther off the tool did not reach
 class Retarget:
     """Bring a person's motion to an arm."""
 
-    recording: tyro.conf.Positional[
-        Path
-    ]  # folder of color/, depth/ and camera.json, an MCAP bag, or a RealSense's .bag or .db3
+    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, MCAP bag, or a RealSense's .bag or .db3
     arm: str = "widowx_ai"  # widowx_ai | widowx_250s
     out: Path = Path("runs/retarget")  # folder to write: motion.csv, report.html, result.json
     place: str = "seat"  # seat: the arm stands where the person is | base: where the camera's pose says

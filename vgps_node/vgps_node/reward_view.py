@@ -29,9 +29,7 @@ WIDTH = 640  # [px] of the video
 class ViewReward:
     """Draw what a reward sees into a video, and its value under it."""
 
-    recording: tyro.conf.Positional[
-        Path
-    ]  # folder of color/, depth/ and camera.json, an MCAP bag, or a RealSense's .bag or .db3
+    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, MCAP bag, or a RealSense's .bag or .db3
     reward: Path  # what `vgps reward learn` wrote
     out: Path = Path("runs/reward.mp4")  # video to write
     points: str = "points"  # checkpoint of `vgps train points`, which finds things and the arm

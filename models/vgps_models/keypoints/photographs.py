@@ -117,12 +117,13 @@ def measure(photographs: dict[str, Photograph], find: Callable[[Image], Sequence
         "others_found": sum(told["others_found"] for told in each.values()),
         "side_right": sum(right),
         "landmarks": len(palms),
-        "error_px": _percentiles(off),
-        "error_palms": _percentiles(palms),
+        "error_px": percentiles(off),
+        "error_palms": percentiles(palms),
         "far": round(float(np.mean(palms > FAR)), 3) if len(palms) else None,
         "each": each,
     }
 
 
-def _percentiles(values: Array) -> dict[str, float]:
-    return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in (50, 90)} if len(values) else {}
+def percentiles(values: Array, which: Sequence[int] = (50, 90), digits: int = 3) -> dict[str, float]:
+    """Empty of nothing."""
+    return {f"p{q}": round(float(np.percentile(values, q)), digits) for q in which} if len(values) else {}

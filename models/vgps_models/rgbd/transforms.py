@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from vgps_models.spaces import Array
 
@@ -16,15 +17,8 @@ def pose_of(turn: Array, position: Sequence[float]) -> Array:
 
 
 def turn_of(x: float, y: float, z: float, w: float) -> Array:
-    """Rotation (3, 3) of a quaternion, in the order of ROS."""
-    x, y, z, w = np.array([x, y, z, w]) / np.linalg.norm([x, y, z, w])
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    """Rotation (3, 3) of a quaternion, in the order of ROS; NaN of zeros, which is how unfilled ones are written."""
+    return Rotation.from_quat([x, y, z, w]).as_matrix() if any((x, y, z, w)) else np.full((3, 3), np.nan)
 
 
 def between(edges: Iterable[tuple[str, str, Array]], of: str, within: str) -> Array | None:

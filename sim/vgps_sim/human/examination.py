@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vgps_models.keypoints.hands import UNDER, Hand, HandLandmarker, HandsConfig
 from vgps_models.keypoints.lifting import Lifting, lift, metres
-from vgps_models.keypoints.photographs import measure, read_photographs
-from vgps_models.spaces import Array, Image
+from vgps_models.keypoints.photographs import measure, percentiles, read_photographs
+from vgps_models.spaces import Image
 from vgps_sim.human.filming import Film, film
 from vgps_sim.tasks import TASKS
 
@@ -58,16 +58,11 @@ def bench_hands(config: HandsBench | None = None, find: Callable[[Image], list[H
         "found": _share(told["found"]),
         "called_right": _share(told["right"]),
         "found_where_none_is": _share(told["none"]),
-        "error_mm": _percentiles(1e3 * errors, (25, 50, 75, 90)),
-        "error_px": _percentiles(pixels, (50, 90)),
+        "error_mm": percentiles(1e3 * errors, (25, 50, 75, 90), digits=2),
+        "error_px": percentiles(pixels, digits=2),
         "landmarks": len(errors),
         "detector_ms": round(float(np.median(told["ms"])), 1),
     }
-
-
-def _percentiles(values: Array, which: Sequence[int]) -> dict[str, float]:
-    """Empty where no hand was found."""
-    return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in which} if len(values) else {}
 
 
 def _share(yes: list[bool]) -> float | None:

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from vgps_node import plots
 from vgps_node.conditions import Steered
 from vgps_node.study import markdown
 from vgps_node.study.experiment import Experiment, bare, guided
 from vgps_node.study.recipe import RUNS, Recipe, recipe
-from vgps_node.study.record import Record, conditions
-from vgps_sim.statistics import crossed_gain
+from vgps_node.study.record import Record
+from vgps_node.study.seeds import by_task
 
 LINKS = markdown.Links("shown")
 FOLDER = RUNS / "shown"
@@ -85,34 +82,16 @@ def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: st
 
 
 def _played(record: Record, pictures: Path) -> list[str]:
-    """Means over training seeds; differences with the spread over layouts and seeds (crossed bootstrap)."""
-    tasks = list(dict.fromkeys(record.tasks))
-    groups = [markdown.SHORT.get(task, task) for task in tasks]
-    rows, points = list[list[str]](), dict[str, list[plots.Point]]()
-    few = _won(record, "few")
-    for side in (*SIDES, GUIDED):
-        won = _won(record, side)
-        each = [float(won[:, np.array(record.tasks) == task].mean()) for task in tasks]
-        gain = crossed_gain(won[None, :, None], few[None], record.tasks)
-        rows.append([
-            side, *map(markdown.rate, each), f"**{markdown.rate(float(won.mean()))}**",
-            "" if side == "few" else markdown.points(gain.difference, gain.difference_ci95),
-        ])  # fmt: skip
-        points[side] = [record.rate(f"{side}-{SEEDS[0]}", task)[:2] for task in tasks]
-    picture = plots.bars(pictures / "seeded.svg", groups, points, title=f"success by task, training seed {SEEDS[0]}")
+    sides = {side: [f"{side}-{seed}" for seed in SEEDS] for side in (*SIDES, GUIDED)}
+    picture, table = by_task(record, sides, "few", pictures / "seeded.svg", what="policy")
     return [
         "## Success",
         "",
         LINKS.image(picture),
         "",
-        *markdown.table(["policy", *groups, "all", "minus few [points]"], rows),
+        *table,
         "",
         f"{GUIDED}: `shown` under the shipped critic, ten candidates; the others act alone.",
         LINKS.source([record.name]),
         "",
     ]
-
-
-def _won(record: Record, side: str) -> np.ndarray:
-    """Success by training seed and layout."""
-    return np.concatenate([conditions({record.name: record}, [record.name], f"{side}-{seed}") for seed in SEEDS])
