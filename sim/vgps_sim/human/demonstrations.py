@@ -40,7 +40,7 @@ class Shot:
 def demonstrated(task_id: str, seed: int, quality: str = "expert", noise: Noise = SEEN) -> Shot:
     """One performance, seen from where the arm stands; all of it is drawn from task and seed.
 
-    quality: see `FAILURES`. noise: of whoever finds the points.
+    quality: see `FAILURES`. noise: of whoever finds the points of hand and arm; its turn is not used.
     """
     for attempt in range(ATTEMPTS):
         seen = _Seen()
@@ -76,7 +76,10 @@ class _Seen:
         self.things.append({name: stage.position(name) for name in movable(stage.task)})
 
     def demonstration(self, task_id: str, random: np.random.Generator, noise: Noise) -> Demonstration:
-        """As a detector saw it: each point shaken in each frame, then cleaned as recordings are."""
+        """As a detector saw it: each point of the person shaken in each frame, then cleaned as recordings are.
+
+        Things are where they are.
+        """
         hand, arm = np.array(self.hand), np.array(self.arm)
         size = np.full(hand.shape, noise.joints)
         size[:, TIPS] = noise.tip

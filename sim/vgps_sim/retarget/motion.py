@@ -20,7 +20,7 @@ from vgps_sim.retarget.refine import Chain, Motion, Path, Refiner, Weights
 from vgps_sim.retarget.shown import Shown
 
 RAISE, RAISES = 0.003, 16  # [m] by which a tool is raised at a time, and how often at most
-STEP = 0.025, 0.3  # [m] and [rad]
+STEP = 0.025, 0.3  # [m] and [rad] of the tool at a time, on the way to where a motion begins
 AROUND = 0.12  # [s] to either side in which that happens gently
 
 
