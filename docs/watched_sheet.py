@@ -1,6 +1,7 @@
 """A person and the robot at the tasks that rewards are learned for: docs/watched_sheet.py docs/images/watched.jpg."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +33,18 @@ def robot(task: str) -> list[np.ndarray]:
     return frames
 
 
-def main() -> None:
-    sheet = Image.new("RGB", (MOMENTS * SIDE, 4 * SIDE))
-    rows = [act(task) for task in SEEDS for act in (person, robot)]
+def save(rows: Sequence[Sequence[np.ndarray]], out: Path) -> None:
+    """Evenly spread moments of each row's frames, the first and the last among them."""
+    sheet = Image.new("RGB", (MOMENTS * SIDE, len(rows) * SIDE))
     for row, frames in enumerate(rows):
         for column, moment in enumerate(np.linspace(0, len(frames) - 1, MOMENTS).round().astype(int)):
             picture = Image.fromarray(frames[moment]).resize((SIDE, SIDE))
             sheet.paste(picture, (column * SIDE, row * SIDE))
-    sheet.save(Path(sys.argv[1]), quality=85, optimize=True)
+    sheet.save(out, quality=85, optimize=True)
+
+
+def main() -> None:
+    save([act(task) for task in SEEDS for act in (person, robot)], Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,15 +15,19 @@ from vgps_models.data.episodes import Episode
 from vgps_models.data.records import Problem
 from vgps_models.data.writer import EpisodeWriter
 from vgps_models.errors import SpecError, UnknownNameError
-from vgps_models.spaces import GRIPPER
+from vgps_models.spaces import GRIPPER, Array
 from vgps_sim.domain import get_domain
 from vgps_sim.env import execute, start
 from vgps_sim.flaws import QUALITIES, Demonstrator
+from vgps_sim.human.demonstrations import FAILURES, demonstrated
 from vgps_sim.kinematics import ToolServo
+from vgps_sim.retarget.replay import Replay, planned
 from vgps_sim.scenes import label_names, labels
 from vgps_sim.tasks import TASKS, get_task, number_of
 from vgps_sim.workers import one_thread
 from vgps_sim.world import World
+
+DEMONSTRATORS = ("robot", "person")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class CollectConfig:
     out: Path = Path("data/mixed")  # data set folder; a run that was stopped goes on where it stopped
     episodes: int = 1200  # in all, spread evenly over the tasks
     quality: str = "mixed"  # expert | mixed | poor | varied (each episode one of the three)
+    by: str = "robot"  # robot: its own expert, flawed as `quality` says | person: a person's motions, retargeted
     domain: str = "target"  # target | broad: cameras, light and colours differ a lot from episode to episode
     seed: int = 0  # first layout; keep data below 100000, tuning below 1000000, reports from there on
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -40,6 +46,10 @@ class CollectConfig:
     def __post_init__(self) -> None:
         if self.quality not in QUALITIES:
             raise UnknownNameError("quality", self.quality, QUALITIES)
+        if self.by not in DEMONSTRATORS:
+            raise UnknownNameError("demonstrator", self.by, DEMONSTRATORS)
+        if self.by == "person" and self.quality not in FAILURES:
+            raise UnknownNameError("quality of a person's demonstrations", self.quality, FAILURES)
         get_domain(self.domain)
         said = {label_names(get_task(task)) for task in self.tasks}
         if len(said) > 1:
@@ -87,7 +97,7 @@ def _record(job: tuple[CollectConfig, tuple[tuple[str, int], ...]]) -> list[tupl
     for task, seed in keys:
         if task not in worlds:
             worlds[task] = World(task, domain=get_domain(config.domain))
-        episode = demonstrate(worlds[task], seed, config.quality)
+        episode = demonstrate(worlds[task], seed, config.quality, by=config.by)
         writer.write(episode)
         done.append((episode.name, episode.success))
     for world in worlds.values():
@@ -95,16 +105,39 @@ def _record(job: tuple[CollectConfig, tuple[tuple[str, int], ...]]) -> list[tupl
     return done
 
 
-def demonstrate(world: World, seed: int, quality: str, watch: Callable[[World], None] = lambda world: None) -> Episode:
+class Acting(Protocol):
+    """Whoever demonstrates. flaws: what goes wrong."""
+
+    @property
+    def flaws(self) -> tuple[str, ...]: ...
+
+    def act(self, world: World) -> tuple[Array, bool]:
+        """The next action (7,), and whether a flaw shaped it."""
+        ...
+
+    def finished(self) -> bool: ...
+
+
+def demonstrate(
+    world: World, seed: int, quality: str, watch: Callable[[World], None] = lambda world: None, *, by: str = "robot"
+) -> Episode:
     """One demonstration; layout, flaws and noise are all drawn from the task and the seed.
 
     watch: called at every moment, the last one too, which no frame shows.
+    by: "robot", or "person": what a person did, on a table laid as the person's was.
     """
     servo = ToolServo(world.spec)
-    start(world, servo, seed)
-    layout = hashlib.sha256(world.state().tobytes()).hexdigest()[:16]
     rng = np.random.default_rng([number_of(world.task.id), seed, QUALITIES.index(quality) + 1])
-    demonstrator = Demonstrator(rng, quality)
+    demonstrator: Acting
+    if by == "person":
+        shot = demonstrated(world.task.id, seed, quality)
+        start(world, servo, seed, shot.demonstration.places)
+        fault = shot.performance.fault
+        demonstrator = Replay(planned(shot.demonstration, world), (fault,) if fault else ())
+    else:
+        start(world, servo, seed)
+        demonstrator = Demonstrator(rng, quality)
+    layout = hashlib.sha256(world.state().tobytes()).hexdigest()[:16]
     words = str(rng.choice([world.task.instruction, *world.task.paraphrases]))
     frames: list[tuple] = []
     events: dict[str, int] = {}
@@ -135,6 +168,6 @@ def demonstrate(world: World, seed: int, quality: str, watch: Callable[[World], 
         success=world.success,
         flaw="+".join(demonstrator.flaws),
         events=events,
-        quality=quality,
+        quality=quality if by == "robot" else f"{by}, {quality}",
         layout_hash=layout,
     )

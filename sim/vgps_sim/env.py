@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -9,7 +10,7 @@ import numpy as np
 
 from vgps_models.spaces import ActionSpec, Array, Observation
 from vgps_sim.kinematics import IkError, ToolServo
-from vgps_sim.tasks import ALL_TASKS
+from vgps_sim.tasks import ALL_TASKS, Place
 from vgps_sim.world import World
 
 
@@ -65,9 +66,9 @@ class ManipulationEnv(gym.Env[dict[str, Any], np.ndarray]):
         return {"success": self.world.success, "events": self.world.events, "seed": self.world.seed, "refused": refused}
 
 
-def start(world: World, servo: ToolServo, seed: int) -> None:
-    """Reset a world and command the pose in which its arm starts."""
-    world.reset(seed)
+def start(world: World, servo: ToolServo, seed: int, places: Mapping[str, Place] | None = None) -> None:
+    """Reset a world and command the pose in which its arm starts. places: see `World.reset`."""
+    world.reset(seed, places)
     joints = world.joints()
     servo.reset(joints.q, joints.gripper)
 

@@ -12,7 +12,7 @@ import numpy as np
 from vgps_models.spaces import Array, Controller, Decision, Image, Observation
 from vgps_sim.env import start
 from vgps_sim.kinematics import IkError, JointCommand, ToolServo
-from vgps_sim.results import EpisodeResult, EvaluationError, Job, StepRecord
+from vgps_sim.results import Condition, EpisodeResult, EvaluationError, Job, StepRecord
 from vgps_sim.world import World
 
 WorldFactory = Callable[[str], World]  # task id -> its world
@@ -56,17 +56,19 @@ class WorldSource:
         self._world_factory = world_factory
         self._judge = judge_factory() if judge_factory else None
         self._worlds: dict[str, World] = {}
-        self._controllers: dict[str, Controller] = {}
+        self._controllers: dict[Condition, Controller] = {}
 
     def play(self, job: Job) -> EpisodeResult:
         if job.task not in self._worlds:
             self._worlds[job.task] = self._world_factory(job.task)
-        name, factory = job.condition.name, job.condition.factory
-        if name not in self._controllers:
-            if factory is None:
-                raise EvaluationError(f"condition '{name}' has no controller factory; give Condition(name, factory)")
-            self._controllers[name] = factory()
-        return play(self._worlds[job.task], self._controllers[name], job, self._judge)
+        condition = job.condition  # by name and settings: another "guided" is another controller
+        if condition not in self._controllers:
+            if condition.factory is None:
+                raise EvaluationError(
+                    f"condition '{condition.name}' has no controller factory; give Condition(name, factory)"
+                )
+            self._controllers[condition] = condition.factory()
+        return play(self._worlds[job.task], self._controllers[condition], job, self._judge)
 
     def close(self) -> None:
         for world in self._worlds.values():

@@ -36,7 +36,8 @@ class RobotFilm:
 
 def film_robot(world: World, seed: int, quality: str, *, width: int, height: int) -> RobotFilm:
     """The demonstration that `vgps collect` records of this seed."""
-    rgb, depth, q, gripper, hand, points = (list[Array]() for _ in range(6))
+    rgb = list[Image]()
+    depth, q, gripper, hand, points = (list[Array]() for _ in range(5))
 
     def watch(world: World) -> None:
         joints, (colour, far) = world.joints(), world.filmed(FRONT, height, width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -67,10 +67,10 @@ class World(Tabletop):
 
     # -- time ------------------------------------------------------------
 
-    def reset(self, seed: int) -> None:
-        """Lay out the things and bring the arm home, all drawn from `seed`."""
+    def reset(self, seed: int, places: Mapping[str, Place] | None = None) -> None:
+        """Lay out the things and bring the arm home, all drawn from `seed` but the `places` that are given."""
         rng = np.random.default_rng([number_of(self.task.id), abs(int(seed))])
-        places = self.task.layout(rng)
+        places = {**self.task.layout(rng), **(places or {})}
         offset, yaw, opening = rng.uniform(-0.02, 0.02, 3), rng.uniform(-0.15, 0.15), 1.0
         target = np.asarray(self.arm.home_position) + offset - [0.0, 0.0, 0.02]
         self.place(places, self.solve(target, tool_down(yaw)), opening)

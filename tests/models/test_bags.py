@@ -135,7 +135,11 @@ def test_a_bag_that_was_cut_short_is_read_as_far_as_it_goes(bag, tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"encoding": "yuv422"}, "yuv422"), ({"height": 9999}, "has 72 bytes"), ({"step": 1}, "rows of 1 bytes")],
+    [
+        ({"encoding": "bayer_rggb8"}, "bayer_rggb8"),
+        ({"height": 9999}, "has 72 bytes"),
+        ({"step": 1}, "rows of 1 bytes"),
+    ],
 )
 def test_images_that_lie_about_themselves_are_refused(tmp_path, change, reason):
     made = Bag(tmp_path / "odd.mcap")

@@ -9,14 +9,18 @@ from types import SimpleNamespace
 import bag_messages
 import numpy as np
 import pytest
+import vendor_bags as vendor
 from bag_messages import HEADER, STAMP, header
 from PIL import Image as Picture
+from scipy.spatial.transform import Rotation
 
 from vgps_models.errors import DataError, SpecError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd import open_recording
 from vgps_models.rgbd.folder import write_folder
+from vgps_models.rgbd.paired import partners
 from vgps_models.rgbd.table import camera_over_table
+from vgps_models.rgbd.transforms import between, pose_of, turn_of
 
 CAMERA = Intrinsics.of_fovy(64, 48, 50.0)
 COUNT = 8
@@ -140,7 +144,11 @@ def test_the_table_is_found_under_clutter():
 
 
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
-MESSAGES = {IMAGE: bag_messages.IMAGE, INFO: f"{HEADER}uint32 height\nuint32 width\nfloat64[9] k{STAMP}"}
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
+MESSAGES = {
+    IMAGE: bag_messages.IMAGE,
+    INFO: f"{HEADER}uint32 height\nuint32 width\nfloat64[9] k{STAMP}",
+}
 COLOUR, DEPTH = "/camera/color/image_raw", "/camera/aligned_depth_to_color/image_raw"
 
 
@@ -203,19 +211,89 @@ def test_a_bag_that_lacks_depth_or_breaks_off_is_read_as_far_as_it_goes(tmp_path
 
 
 def test_a_depth_is_paired_with_one_colour_in_any_rhythm():
-    pytest.importorskip("mcap_ros2")
-    from vgps_models.rgbd.bags import _partners
-
     stamps = np.array([0, 100, 120, 200, 300])  # one came twice as soon
-    made = _partners(stamps, np.array([4, 108, 205, 305]))
+    made = partners(stamps, np.array([4, 108, 205, 305]))
     assert made == {0: 4, 100: 108, 120: None, 200: 205, 300: 305}
-    assert _partners(stamps, np.array([1000])) == dict.fromkeys(stamps.tolist())
-    assert _partners(np.array([5]), np.array([5])) == {5: 5}
+    assert partners(stamps, np.array([1000])) == dict.fromkeys(stamps.tolist())
+    assert partners(np.array([5]), np.array([5])) == {5: 5}
+    assert partners(stamps, np.array([], np.int64)) == dict.fromkeys(stamps.tolist())
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.25, 0.45, 0.5, 0.55, 0.9])
+def test_shutters_that_are_apart_lose_no_frames(apart):
+    """Whichever is nearer by chance; and a depth that is missing does not move all that follow."""
+    random, period = np.random.default_rng(0), 33_000_000
+    stamps = period * np.arange(1, 200)
+    depths = stamps + round(apart * period) + random.integers(-800_000, 800_000, len(stamps))
+    made = partners(stamps, np.delete(depths, [50, 51, 120]))
+    missing = [row for row, at in enumerate(made.values()) if at is None]
+    assert len(missing) <= 4 and {50, 51, 120} <= {row - away for row in missing for away in (0, 1)}
+    away = [at - stamp for stamp, at in made.items() if at is not None]
+    assert max(away) - min(away) < 2_000_000 and max(map(abs, away)) < 0.55 * period
+
+
+def test_depth_of_half_the_rate_goes_with_every_other_frame():
+    stamps = 33_000_000 * np.arange(1, 41)
+    made = partners(stamps, stamps[::2] + 3_000_000)
+    assert [at is not None for at in made.values()] == [True, False] * 20
 
 
 def test_depth_that_is_not_aligned_is_refused(tmp_path):
     with pytest.raises(SpecError, match=r"align_depth\.enable"):
         open_recording(write_bag(tmp_path / "other.mcap", focal=90.0))
+
+
+def write_unaligned(path: Path, *, chain: bool) -> Path:
+    """As `realsense2_camera` without align_depth: the table of `vendor`, and how the frames hang together."""
+    Writer = pytest.importorskip("mcap_ros2.writer").Writer
+    link, names = "camera_link", ("camera_color_optical_frame", "camera_depth_optical_frame")
+    turn = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # what optical frames are in others
+    placed = turn * Rotation.from_matrix(vendor.pose()[:3, :3])
+    edges = [
+        bag_messages.transform(link, names[0], [0, 0.02, 0], turn.as_quat()),
+        bag_messages.transform(link, names[1], [0, 0.02, 0] + turn.apply(vendor.pose()[:3, 3]), placed.as_quat()),
+    ]
+    told = MESSAGES | {TRANSFORMS: bag_messages.TRANSFORMS}
+    with path.open("wb") as file:
+        writer = Writer(file)
+        schemas = {name: writer.register_msgdef(name, text) for name, text in told.items()}
+        if chain:
+            writer.write_message("/tf_static", schemas[TRANSFORMS], SimpleNamespace(transforms=edges), 1, 1)
+        for seconds, rgb, steps in vendor.shots():
+            at = round(seconds * 1e9)
+            pictures = (vendor.COLOUR, rgb, "rgb8", "color"), (vendor.DEPTH, steps, "16UC1", "depth")
+            for (camera, array, encoding, stream), name in zip(pictures, names, strict=True):
+                k = [camera.fx, 0, camera.cx, 0, camera.fy, camera.cy, 0, 0, 1]
+                lens = SimpleNamespace(header=header(at, name), height=camera.height, width=camera.width, k=k)
+                seen = image(array, encoding, at)
+                seen.header = header(at, name)
+                writer.write_message(f"/camera/{stream}/camera_info", schemas[INFO], lens, at, at)
+                writer.write_message(f"/camera/{stream}/image", schemas[IMAGE], seen, at, at)
+        writer.finish()
+    return path
+
+
+def test_depth_that_is_not_aligned_is_aligned_where_the_bag_says_how(tmp_path):
+    found = open_recording(write_unaligned(tmp_path / "run.mcap", chain=True))
+    assert found.camera == vendor.COLOUR and len(found) == vendor.COUNT
+    for frame in found.frames():
+        true = vendor.scene(vendor.COLOUR, np.eye(4), frame.number)
+        slope = abs(np.asarray(np.gradient(true, axis=0))) + abs(np.asarray(np.gradient(true, axis=1)))
+        assert frame.depth is not None and (abs(frame.depth - true) < slope + 0.002).mean() > 0.92
+    with pytest.raises(SpecError, match="/tf_static"):
+        open_recording(write_unaligned(tmp_path / "other.mcap", chain=False))
+
+
+def test_frames_hang_together_or_do_not():
+    one, two = pose_of(np.eye(3), [1, 0, 0]), pose_of(turn_of(0, 0, 1, 1), [0, 2, 0])
+    edges = [("world", "arm", one), ("arm", "eye", two), ("arm", "tool", one), ("moon", "flag", one)]
+    found = between(edges, "eye", "tool")
+    assert found is not None and found[:3, 3] == pytest.approx([-1, 2, 0])
+    assert found[:3, :3] @ [1, 0, 0] == pytest.approx([0, 1, 0])
+    assert between(edges, "eye", "flag") is None
+    assert between([], "eye", "eye") == pytest.approx(np.eye(4))
+    assert np.isnan(turn_of(0, 0, 0, 0)).all()  # as a transform that nobody filled in has it
+    between([("a", "b", one), ("b", "a", one)], "a", "b")  # a circle ends
 
 
 def test_a_bag_without_depth_says_what_it_has(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.hands import LANDMARKS, Hand
 from vgps_models.keypoints.located import Located
-from vgps_models.keypoints.person import PersonWatcher
+from vgps_models.keypoints.person import ARM, PersonWatcher
+from vgps_models.keypoints.task import TaskWatcher, finder
 
 CAMERA = Intrinsics.of_fovy(320, 240, 50.0)
 RGB = np.zeros((240, 320, 3), np.uint8)
@@ -88,3 +89,30 @@ def test_holes_in_the_depth_are_unknown():
 
 def test_what_is_not_sure_is_not_seen():
     assert watcher(lambda shape: [], arm(elbow=0.2))[0](RGB, depth()).arm.known.tolist() == [True, False, True]
+
+
+class Given:
+    """An arm that is told."""
+
+    under = np.array([0.05, 0.04, 0.03])
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    def __call__(self, image: np.ndarray) -> Located:
+        self.pictures += 1
+        return arm()
+
+
+def test_with_a_finder_of_its_own_the_arm_comes_from_there_and_things_do_not():
+    find, given, names = finder("points", ("carrot", "plate")), Given(), ("carrot", "plate")
+    rgb = np.random.default_rng(0).integers(0, 255, RGB.shape, np.uint8)
+    alone = TaskWatcher(find, lambda image: [], CAMERA)(rgb, depth())
+    look = TaskWatcher(find, lambda image: [], CAMERA, arm=given)
+    seen = look(rgb, depth())
+    assert look.names == names and len(ARM) == 3 and given.pictures == 1
+    assert seen.person.arm_pixels == pytest.approx(arm().pixels)
+    surface = np.linalg.norm(CAMERA.lift(arm().pixels, np.full(3, 0.7)), axis=1)
+    assert np.linalg.norm(seen.person.arm.position, axis=1) == pytest.approx(surface + given.under)
+    assert np.array_equal(seen.pixels, alone.pixels, equal_nan=True)
+    assert np.array_equal(seen.things.confidence, alone.things.confidence)

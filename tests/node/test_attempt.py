@@ -74,6 +74,14 @@ def test_success_is_the_simulators_word_and_the_last_estimate_is_waited_for() ->
     assert outcome.progress == 0.9 and outcome.stamp == START + 2 * PERIOD
 
 
+def test_an_estimate_that_is_heard_late_tells_the_step_it_is_of() -> None:
+    bench = Bench()
+    for step in range(4):
+        bench.step(step)
+    told = [bench.estimate(step, 0.1 * step) for step in (0, 2)]
+    assert [t.steps for t in told if t is not None] == [0, 2]
+
+
 def test_a_last_estimate_that_does_not_come_keeps_nobody() -> None:
     bench = Bench()
     bench.step(0)

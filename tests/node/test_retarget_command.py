@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from vgps_models.keypoints import pose_landmarker
+from vgps_models.keypoints.finder import PointFinder
+from vgps_models.keypoints.person import ARM
+from vgps_models.keypoints.pose_landmarker import PoseConfig
 from vgps_node.cli import main
 from vgps_sim.retarget.chains import get_chain
 
@@ -44,6 +48,25 @@ def test_a_recording_becomes_a_motion_and_a_page(recording, tmp_path, arm, capsy
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") >= 3 and page.count("data:image/jpeg") == 10 and "Nothing was noticed" not in page
     assert "report.html" in capsys.readouterr().out
+
+
+class Elsewhere(PointFinder):
+    """In place of a pose landmarker, which sees no person in an arm of rods: what the points see."""
+
+    asked: Path
+
+    def __init__(self, config: PoseConfig) -> None:
+        found = PointFinder.load("points", ARM)
+        super().__init__(found.net, found.names)
+        Elsewhere.asked = config.model
+
+
+def test_the_arm_is_found_by_a_pose_landmarker_where_one_is_named(recording, tmp_path, monkeypatch):
+    by_points = retarget(recording, tmp_path / "points")
+    monkeypatch.setattr(pose_landmarker, "PoseLandmarker", Elsewhere)
+    by_pose = retarget(recording, tmp_path / "pose", "--pose", "some.task", "--points", "nothing")
+    assert Elsewhere.asked == Path("some.task")
+    assert by_pose["joints_seen"] == by_points["joints_seen"] and by_pose["ways"] == by_points["ways"]
 
 
 def test_what_is_wrong_with_a_recording_is_told(recording, tmp_path, capsys):
@@ -103,6 +126,8 @@ def test_intrinsics_of_another_size_are_refused(recording, tmp_path, capsys):
         (["{film}", "--place", "moon"], 2, "seat"),
         (["{film}", "--place", "base"], 1, "--markers"),
         (["{film}", "--points", "nothing"], 2, "checkpoint"),
+        (["{film}", "--pose", "nothing.task"], 1, "there is no nothing.task; name a pose_landmarker_full.task"),
+        (["{film}", "--pose", "{film}/camera.json"], 1, "https://ai.google.dev/edge/mediapipe/solutions/vision"),
     ],
 )
 def test_what_cannot_be_is_said(recording, tmp_path, arguments, code, said, capsys):

@@ -15,7 +15,7 @@ from vgps_models.checkpoint import shipped
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_node.commands import data, train, video
 from vgps_node.rewarding import LearnReward, Relabel
-from vgps_node.study import filtering, markdown, record, rewards, vptr
+from vgps_node.study import filtering, markdown, record, rewards, shown, vptr
 from vgps_node.study.recipe import Recipe, recipe
 from vgps_node.study.steering import page, recipes
 from vgps_node.study.studies import STUDIES, Study, get_study
@@ -205,3 +205,26 @@ def test_the_page_on_rewards_has_every_way_and_task_and_compares_with_bare(tmp_p
         gain = 100 * (won - records["relabelled"].outcomes["bare"].mean())
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {side} |") and "**" in line]
         assert f"{gain:+.1f} (" in row
+
+
+def test_the_page_on_what_people_showed_compares_with_few_of_the_robots_own(tmp_path: Path) -> None:
+    (experiment,) = shown.everything()
+    record.write(evaluation(list(experiment.sides), 40), "seeded", "does it?", tmp_path)
+    records = record.read_all(tmp_path)
+    text = shown.write(records, tmp_path / "shown.md", tmp_path, "It did.", tmp_path).read_text()
+    assert "It did." in text and "Not played yet" not in text and (tmp_path / "seeded.svg").exists()
+
+    def rate(side: str) -> float:
+        return float(np.mean([records["seeded"].outcomes[f"{side}-{seed}"] for seed in shown.SEEDS]))
+
+    for side in ("shown", "few_shown", shown.GUIDED):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {side} |") and "**" in line]
+        assert f"{100 * (rate(side) - rate('few')):+.1f} (" in row
+
+
+def test_what_people_showed_is_added_to_what_the_robot_has() -> None:
+    """Two commands write one folder, one after the other; policies come after both."""
+    first, second, third = shown.stages()
+    assert [r.out for r in second] == [shown.data("few_shown")]
+    assert second[0].arguments != next(r for r in first if r.out == shown.data("few_shown")).arguments
+    assert len(third) == len(shown.SIDES) * len(shown.SEEDS)

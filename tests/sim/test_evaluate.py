@@ -136,6 +136,14 @@ def test_an_episode_repeats_and_replays_bit_by_bit() -> None:
     assert all(r.ms["loop"] > 0 for r in first.records)
 
 
+def test_a_source_tells_sides_of_one_name_apart_by_their_settings() -> None:
+    source = WorldSource()
+    one, other = (Condition("guided", partial(Twin, k, "argmax"), {"k": k}) for k in (3, 6))
+    counts = [len(source.play(Job(side, SPOON, 0, max_steps=2)).records[0].mean) for side in (one, other, one)]
+    source.close()
+    assert counts == [3, 6, 3]
+
+
 def test_decisions_are_recorded_with_their_scores() -> None:
     bare, guided = evaluate.run([BARE, GUIDED], [CARROT], [11], **SHORT).results
     for record in guided.records:

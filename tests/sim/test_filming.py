@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from vgps_models.errors import DataError
 from vgps_models.keypoints.hands import LANDMARKS, Hand, HandLandmarker, HandsConfig
@@ -71,6 +72,11 @@ def test_hands_are_found_and_lifted():
     assert told["error_mm"]["p50"] < 10 and told["landmarks"] > 80
 
 
+def test_a_bench_in_which_no_hand_is_found_says_so():
+    told = bench_hands(HandsBench(films=1, seed=90_000, every=4), lambda image: [])
+    assert told["found"] == 0 and told["landmarks"] == 0 and told["error_mm"] == told["error_px"] == {}
+
+
 def test_pictures_and_weights_that_are_none_are_refused(tmp_path: Path):
     pytest.importorskip("mediapipe")
     find = HandLandmarker()
@@ -83,3 +89,10 @@ def test_pictures_and_weights_that_are_none_are_refused(tmp_path: Path):
     damaged.write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(DataError, match="is damaged"):
         HandLandmarker(HandsConfig(model=damaged))
+
+
+def test_photographs_are_looked_at_instead_of_films_where_a_folder_is_named(tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "empty.png")
+    (tmp_path / "hands.json").write_text('{"empty.png": []}')
+    told = bench_hands(HandsBench(photographs=tmp_path), lambda image: [])
+    assert (told["photographs"], told["hands"], told["others_found"]) == (1, 0, 0)

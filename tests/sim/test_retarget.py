@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from vgps_models.errors import DataError, SpecError, UnknownNameError
+from vgps_sim.human.filming import film
 from vgps_sim.retarget.chains import CHAINS, get_chain
 from vgps_sim.retarget.collisions import colliding
 from vgps_sim.retarget.compare import RetargetBench, bench_retarget, smoothed
@@ -21,6 +22,7 @@ from vgps_sim.retarget.maps import joint_map
 from vgps_sim.retarget.motion import end_effector_only, retarget
 from vgps_sim.retarget.reaching import Noise, reaching
 from vgps_sim.retarget.refine import Path, Refiner, Weights
+from vgps_sim.retarget.shown import Shown, above, seated, shown
 
 STILL = Noise(0.0, 0.0, 0.0)
 HOME = {arm: np.array(joint_map(arm).home) for arm in CHAINS}
@@ -196,6 +198,42 @@ def test_a_motion_through_the_table_is_raised_above_it(arm):
     # Only there: where nothing is touched the tool is as near as ever, and errors are told to what was asked.
     high = low.position[:, 2] > 0.08
     assert np.median(made.position_error[high]) < 0.006 and made.position_error.max() > 0.01
+
+
+def begun(person: Shown, begin: tuple[float, float, float], frames: int = 15) -> Shown:
+    """The same, its fingers coming from `begin` [m], over so many frames."""
+
+    def longer(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.repeat(values[:1], frames, axis=0), values])
+
+    arm, tip = person.arm, person.tip
+    way = np.linspace(begin, tip.position[0], frames, endpoint=False)
+    return replace(
+        person,
+        arm=Arm(longer(arm.shoulder), longer(arm.elbow), longer(arm.wrist), longer(arm.hand)),
+        tip=replace(tip, position=np.concatenate([way, tip.position]), rotation=longer(tip.rotation)),
+    )
+
+
+@pytest.mark.parametrize("arm", CHAINS)
+@pytest.mark.parametrize("begin", [(0.9, 0.0, 0.3), (0.0, 0.0, 0.05), (-0.15, 0.1, 0.2)])
+def test_who_begins_out_of_reach_or_in_the_base_is_followed_from_where_the_arm_can(arm, begin):
+    chain, person = get_chain(arm), begun(reaching(0), begin)
+    made = retarget(arm, chain, person)
+    assert np.median(made.position_error[20:]) < 0.006 and not colliding(chain, made.q).any()
+    assert (made.q >= chain.limits[0]).all() and (made.q <= chain.limits[1]).all()
+
+
+@pytest.mark.parametrize("seed", [400004, 400005, 400011])  # whose hands begin above where the arm's base stands
+def test_a_pouring_is_met_without_a_collision(seed):
+    filmed = film("pour_balls", seed, width=32, height=24, failures=0.0, whole=True)
+    turn, move = filmed.camera_pose[:3, :3], filmed.camera_pose[:3, 3]
+    joints = np.stack([filmed.shoulder, filmed.elbow, filmed.hand[:, 0]], axis=1)
+    person = above(seated(shown(filmed.hand @ turn.T + move, joints @ turn.T + move, 1 / filmed.fps)), 0.012)
+    chain = get_chain("widowx_ai")
+    made = retarget("widowx_ai", chain, person)
+    assert np.median(made.position_error) < 0.03  # five frames a second, which is coarse for what is smooth
+    assert not colliding(chain, made.q).any()
 
 
 def test_an_arm_that_folds_into_itself_is_seen():

@@ -65,7 +65,7 @@ class Attempt:
     """
 
     CONFIRM = 2  # estimates of one source, one after another, that it takes to call a task done
-    LAST_WORD = 1.0  # [s] that the estimate of the last moment is waited for
+    LAST_WORD = 3.0  # [s] at most that the estimate of the last moment is waited for
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Attempt:
                 self._end(Ending.SUCCEEDED, f"{told.source} says so: progress {told.value:.2f}")
         if self._until is not None and told.moment.stamp >= now.moment.stamp:
             self._until = self._clock()  # that was the last word
-        return Feedback(told.value, told.spread, told.source, now.moment.step)
+        return Feedback(told.value, told.spread, told.source, told.moment.step)
 
     def candidates(self) -> None:
         self._silence.heard(POLICY)

@@ -13,7 +13,7 @@ from vgps_models.errors import DataError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.filters import OneEuro
-from vgps_models.keypoints.person import FindHands
+from vgps_models.keypoints.person import ArmFinder, FindHands
 from vgps_models.keypoints.task import TaskWatchConfig, TaskWatcher, finder
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
@@ -43,6 +43,7 @@ class LiveReward:
     points: str  # checkpoint of `vgps train points`
     find_hands: FindHands
     watch: TaskWatchConfig = field(default_factory=TaskWatchConfig)
+    arm: ArmFinder | None = None  # who finds the arm instead of the points
 
     def __post_init__(self) -> None:
         self.names = (*HAND, *self.reward.names)
@@ -74,7 +75,7 @@ class LiveReward:
 
     def _begin(self, camera: Intrinsics) -> None:
         self._camera, self._table, self._smooth = camera, None, OneEuro()
-        self._look = TaskWatcher(self._find, self.find_hands, camera, self.watch)
+        self._look = TaskWatcher(self._find, self.find_hands, camera, self.watch, self.arm)
         self._skeleton, self._pose = HandSkeleton(camera), None
         self._last = np.full((len(self.names), 3), np.nan)
 

@@ -57,7 +57,7 @@ class RobotReward:
         tool, rotation = self.kinematics.pose(q)
         where, sure = placed(self._look(rgb, depth), camera, self.camera_pose, self._heights)
         put = self._smooth(where, seconds)
-        known = np.isfinite(put).all(1)
+        known = np.asarray(np.isfinite(put).all(1))
         carried = ~known & self._inside & (gripper < OPEN)
         self._last = np.where(known[:, None], put, self._last)
         self._last[carried] = tool + self._offset[carried] @ rotation.T

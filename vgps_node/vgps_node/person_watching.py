@@ -109,10 +109,16 @@ def even(watched: Watched, recording: Recording, config: PathConfig) -> Smoothed
             )
     inside = slice(known[0], known[-1] + 1)
     seconds = watched.seconds[inside]
-    points = np.concatenate([hand[inside], watched.arm[inside]], axis=1)
-    made, long = cleaned(points, seconds, config)
-    for began, length in long:
-        faults.add("out of sight", f"for {length:.2f} s from {began:.2f} s on; bridged in a straight line")
+    parts = {"hand": hand[inside], **{name: watched.arm[inside, k : k + 1] for k, name in enumerate(ARM)}}
+    bridged: list[Array] = []
+    for name, points in parts.items():
+        path, long = cleaned(points, seconds, config)
+        bridged.append(path)
+        for began, length in long:
+            faults.add(
+                "out of sight", f"the {name} for {length:.2f} s from {began:.2f} s on; bridged in a straight line"
+            )
+    made = np.concatenate(bridged, axis=1)
     fore = np.linalg.norm(made[:, 23] - made[:, 22], axis=1)
     if fore.std() > STEADY * fore.mean():
         faults.add("unsteady size", f"the forearm's length varies by {fore.std() / fore.mean():.0%}")

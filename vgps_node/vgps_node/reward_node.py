@@ -34,15 +34,16 @@ class RewardNode(Node):
     """Watches a person, or the robot, at the task that a reward is of.
 
     Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), who (person or robot),
-    hands (of a person: a hand_landmarker.task, or nothing), camera_pose (for the robot, see `pose_of`), camera (of the
-    graph) or colour, depth and info (topics; depth aligned to colour), tolerance (between the stamps of colour and of
-    depth or joints [s]), reliable_images, see `image_qos`.
+    of a person hands (a hand_landmarker.task, or nothing) and pose (a pose_landmarker_full.task that finds the arm, or
+    nothing), of the robot camera_pose (see `pose_of`); camera (of the graph) or colour, depth and info (topics; depth
+    aligned to colour), tolerance (between the stamps of colour and of depth or joints [s]), reliable_images, see
+    `image_qos`.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__("reward_node", context=context)
         p = declare(
-            self, reward="", points="points", who="person", hands="", camera_pose="", camera="",
+            self, reward="", points="points", who="person", hands="", pose="", camera_pose="", camera="",
             colour="/camera/color/image_raw", depth="/camera/aligned_depth_to_color/image_raw",
             info="/camera/color/camera_info", tolerance=0.015,
             reliable_images=False,
@@ -73,7 +74,8 @@ class RewardNode(Node):
 
     def _listen(self, part: str) -> None:
         kinds = {"joints": (JointState, self.contract.state.topic), "task": (msg.TaskState, self.contract.task.topic)}
-        self.create_subscription(*kinds[part], partial(self._on_part, part), RELIABLE)
+        kind, topic = kinds[part]
+        self.create_subscription(kind, topic, partial(self._on_part, part), RELIABLE)
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
@@ -102,7 +104,7 @@ class RewardNode(Node):
         self, rgb: Image, depth: Array, camera: Intrinsics, seconds: float, joints: Any = None, task: Any = None
     ) -> Rewarded:
         """joints, task: messages of the same moment, where they are listened to."""
-        if isinstance(self.live, LiveReward):
+        if not isinstance(self.live, RobotReward):
             return self.live(rgb, depth, camera, seconds)
         if task is not None and task.episode != self._episode:  # nothing is where it was in the last one
             self._episode = task.episode
@@ -126,9 +128,11 @@ def _robot(p: dict[str, Any]) -> RobotReward:
 
 def _person(p: dict[str, Any]) -> LiveReward:
     from vgps_models.keypoints.hands import HandLandmarker, HandsConfig  # a robot is watched without MediaPipe
+    from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
 
     hands = HandLandmarker(HandsConfig(model=Path(p["hands"]) if p["hands"] else None))
-    return LiveReward(load_reward(Path(p["reward"])), p["points"], hands)
+    arm = PoseLandmarker(PoseConfig(Path(p["pose"]))) if p["pose"] else None
+    return LiveReward(load_reward(Path(p["reward"])), p["points"], hands, arm=arm)
 
 
 def main() -> None:

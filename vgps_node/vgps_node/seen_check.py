@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from vgps_models.errors import DataError, SpecError, UnknownNameError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import Track
 from vgps_models.keypoints.lifting import metres
+from vgps_models.keypoints.photographs import percentiles
 from vgps_models.keypoints.task import TaskWatchConfig
 from vgps_models.rgbd.folder import write_folder
 from vgps_models.rgbd.recording import open_recording
@@ -60,7 +62,7 @@ class Episode:
 
     truth: Track
     seen: Track
-    found: Array
+    found: NDArray[np.bool_]
     off: Array
 
 
@@ -102,13 +104,13 @@ def compared(reward: LearnedReward, episodes: list[Episode], resamples: int) -> 
     pairs = [(reward.within(e.truth), reward.within(e.seen)) for e in episodes]
     alike = [float(np.corrcoef(a, b)[0, 1]) for a, b in pairs if min(a.std(), b.std()) > 1e-6]
     apart = np.abs(np.concatenate([a - b for a, b in pairs]))
-    return told | {"correlation": _spread(np.array(alike), (10, 50)), "difference": _spread(apart, (50, 90))}
+    return told | {"correlation": percentiles(np.array(alike), (10, 50)), "difference": percentiles(apart, (50, 90))}
 
 
 def _things(episodes: list[Episode]) -> dict[str, Any]:
     off, found = 1e3 * np.concatenate([e.off for e in episodes]), np.concatenate([e.found for e in episodes])
     return {
-        name: {"seen": round(float(found[:, k].mean()), 3), "off_mm": _spread(off[:, k], (50, 90))}
+        name: {"seen": round(float(found[:, k].mean()), 3), "off_mm": percentiles(off[:, k], (50, 90))}
         for k, name in enumerate(episodes[0].truth.names)
     }
 
@@ -136,7 +138,7 @@ def robot_seen(made: RobotFilm, live: RobotReward, *, noise: float, holes: float
     every[: known.argmax()] = every[known.argmax()]  # before all has been seen there is no reward
     track = Track(truth.task, truth.names, truth.hand, truth.gap, truth.tilt, every[:, 1:], 0.0, truth.success)
     off = np.linalg.norm(track.points - truth.points, axis=2)
-    return Episode(truth, track, np.array(confidence)[:, 1:] > 0, off)
+    return Episode(truth, track, np.asarray(np.array(confidence)[:, 1:] > 0), off)
 
 
 def _person(reward: LearnedReward, config: SeenReward) -> Iterator[Episode | str]:
@@ -152,7 +154,7 @@ def person_seen(made: Film, reward: LearnedReward, config: SeenReward, seed: int
         write_folder(Path(folder), made.camera, frames, fps=made.fps)
         recording = open_recording(Path(folder))
         try:
-            watched = watch(recording, reward, watcher(config.points, reward, recording, config.watch))
+            watched = watch(recording, reward, watcher(config.points, None, reward, recording, config.watch))
         except DataError as error:
             return str(error)
     pose = made.camera_pose
@@ -162,7 +164,3 @@ def person_seen(made: Film, reward: LearnedReward, config: SeenReward, seed: int
     up = watched.camera_pose
     off = np.linalg.norm(watched.track.points - (made.things @ up[:3, :3].T + up[:3, 3]), axis=2)
     return Episode(truth, watched.track, watched.found, off)
-
-
-def _spread(found: Array, percentiles: tuple[int, ...]) -> dict[str, float]:
-    return {f"p{q}": round(float(np.percentile(found, q)), 3) for q in percentiles if len(found)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ def watch(
     gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)
     still = np.zeros(len(rows))
     track = Track(reward.task, reward.names, tips.mean(1), gap, still, points, 0.0, False)
-    return Watched(track, up, np.isfinite(things).all(2), rows, seen)
+    return Watched(track, up, np.asarray(np.isfinite(things).all(2)), rows, seen)
 
 
 def _steady(things: Array, heights: Array) -> Array:
@@ -90,8 +91,12 @@ def _steady(things: Array, heights: Array) -> Array:
     return made
 
 
-def watcher(points: str, reward: LearnedReward, recording: Recording, config: TaskWatchConfig) -> TaskWatcher:
-    """For a reward and the camera of a recording."""
+def watcher(
+    points: str, pose: Path | None, reward: LearnedReward, recording: Recording, config: TaskWatchConfig
+) -> TaskWatcher:
+    """For a reward and the camera of a recording. pose: a pose_landmarker_full.task that finds the arm, or None."""
     from vgps_models.keypoints.hands import HandLandmarker
+    from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
 
-    return TaskWatcher(finder(points, reward.names), HandLandmarker(), recording.camera, config)
+    arm = None if pose is None else PoseLandmarker(PoseConfig(pose))
+    return TaskWatcher(finder(points, reward.names), HandLandmarker(), recording.camera, config, arm)

@@ -34,7 +34,8 @@ class WatchingBench:
     fps: int = 25  # frames a second
     holes: float = 0.03  # share of the depth that is missing
     noise: float = 0.002  # [m] standard deviation of the depth
-    points: str = "points"  # checkpoint of `vgps train points`
+    points: str = "points"  # checkpoint of `vgps train points`, which finds the arm
+    pose: Path | None = None  # a pose_landmarker_lite, _full or _heavy.task of MediaPipe, which finds the arm instead
     watch: WatchConfig = field(default_factory=WatchConfig)
     paths: PathConfig = field(default_factory=PathConfig)
     weights: Weights = field(default_factory=Weights)
@@ -86,7 +87,7 @@ def _judged(made: Film, config: WatchingBench, number: int) -> dict[str, Any]:
         frames = seen_by_camera(made, holes=config.holes, noise=config.noise, seed=number)
         write_folder(Path(folder), made.camera, frames, fps=config.fps)
         began = time.perf_counter()
-        asked = Retarget(Path(folder), points=config.points, watch=config.watch, paths=config.paths)
+        asked = Retarget(Path(folder), points=config.points, pose=config.pose, watch=config.watch, paths=config.paths)
         result = retargeted(asked)
         seconds = time.perf_counter() - began
     arms: dict[str, Any] = {}

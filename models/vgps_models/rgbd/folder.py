@@ -118,7 +118,8 @@ def _camera(folder: Path) -> Mapping[str, Any]:
             raise DataError(f"{folder / name} is no object")
         return {"depth_scale": 1000.0, "fps": 30.0} | told
     raise DataError(
-        f"{folder} is no recording: expected {' or '.join(CAMERAS)} beside color/ and depth/, or a .mcap file"
+        f"{folder} is no recording: expected {' or '.join(CAMERAS)} beside color/ and depth/, or a .mcap, .bag or .db3 "
+        "file"
     )
 
 

@@ -80,11 +80,15 @@ class Recording(ABC):
 
 
 def open_recording(path: Path) -> Recording:
-    """A folder of pictures (see `folder`), or an MCAP bag (see `bags`)."""
+    """A folder of pictures (see `folder`), an MCAP bag (see `bags`), or what librealsense records (see `realsense`)."""
     if path.suffix == ".mcap" or (path.is_dir() and next(path.glob("*.mcap"), None)):
         from vgps_models.rgbd.bags import BagRecording
 
         return BagRecording.read(path)
+    if path.suffix.lower() in (".bag", ".db3"):
+        from vgps_models.rgbd.realsense import RealsenseRecording
+
+        return RealsenseRecording.read(path)
     from vgps_models.rgbd.folder import FolderRecording
 
     return FolderRecording.read(path)

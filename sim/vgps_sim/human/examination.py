@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from vgps_models.keypoints.hands import UNDER, Hand, HandLandmarker, HandsConfig
 from vgps_models.keypoints.lifting import Lifting, lift, metres
+from vgps_models.keypoints.photographs import measure, percentiles, read_photographs
 from vgps_models.spaces import Image
 from vgps_sim.human.filming import Film, film
 from vgps_sim.tasks import TASKS
@@ -31,6 +33,7 @@ class HandsBench:
     noise: float = 0.002  # [m] standard deviation of the depth
     hands: HandsConfig = field(default_factory=HandsConfig)
     lifting: Lifting = field(default_factory=Lifting)
+    photographs: Path | None = None  # folder of photographs with `hands.json`, to be looked at instead of films
 
 
 def bench_hands(config: HandsBench | None = None, find: Callable[[Image], list[Hand]] | None = None) -> dict[str, Any]:
@@ -40,21 +43,23 @@ def bench_hands(config: HandsBench | None = None, find: Callable[[Image], list[H
     """
     config = config or HandsBench()
     find = find or HandLandmarker(config.hands)
+    if config.photographs:
+        return measure(read_photographs(config.photographs), find)
     random, tasks = np.random.default_rng(config.seed), list(TASKS)
     told: dict[str, list[Any]] = {"errors": [], "pixels": [], "found": [], "right": [], "none": [], "ms": []}
     for number in range(config.films):
         made = film(tasks[number % len(tasks)], config.seed + number, failures=0.0)
         for t in range(0, len(made), config.every):
             _look(made, t, find, config, random, told)
-    errors, pixels = np.concatenate(told["errors"]), np.concatenate(told["pixels"])
+    errors, pixels = (np.concatenate([np.zeros(0), *told[name]]) for name in ("errors", "pixels"))
     return {
         "frames": sum(len(told[name]) for name in ("found", "none")),
         "hands_to_be_seen": len(told["found"]),
         "found": _share(told["found"]),
         "called_right": _share(told["right"]),
         "found_where_none_is": _share(told["none"]),
-        "error_mm": {f"p{q}": round(1e3 * float(np.percentile(errors, q)), 2) for q in (25, 50, 75, 90)},
-        "error_px": {f"p{q}": round(float(np.percentile(pixels, q)), 2) for q in (50, 90)},
+        "error_mm": percentiles(1e3 * errors, (25, 50, 75, 90), digits=2),
+        "error_px": percentiles(pixels, digits=2),
         "landmarks": len(errors),
         "detector_ms": round(float(np.median(told["ms"])), 1),
     }

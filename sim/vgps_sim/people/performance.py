@@ -59,13 +59,15 @@ def perform(
     attempt: int = 0,
     fps: int = FPS,
     whole: bool = False,
+    ahead: float | None = None,
     watch: Callable[[Stage, Sequence[View]], None] | None = None,
 ) -> Performance:
     """Play and film one performance; all of it is drawn from embodiment, task, seed and attempt.
 
     views: cameras that look on; more of them change nothing else. failures: share that is meant to fail.
     front: share whose first view is the robot's front camera. watch: also called at every frame.
-    fps: frames a second. whole: from farther off, with all of the arm; of a person.
+    fps: frames a second. whole: from farther off, with all of the arm; of a person. ahead: the hand points along the
+    x axis, up to so far to either side [rad], as the robot's tool does; none: from anywhere.
     """
     task, make = get_task(task_id), get_embodiment(embodiment)
     key = [list(EMBODIMENTS).index(embodiment), number_of(task_id), abs(int(seed)), attempt]
@@ -81,7 +83,7 @@ def perform(
             raise SpecError(f"a {embodiment} cannot pour; a person can")
         body.lean_over(scenery)
     aside = (task.bottle, task.bowl) if isinstance(task, Pouring) else None
-    body.side = _side(body, (*grasped, *fitted), aside, places, from_front, play)
+    body.side = _side(body, (*grasped, *fitted), aside, places, from_front, play, ahead)
     filmed = list(
         _views(views, body, places, from_front, cameras) if not whole else _whole(views, body, places, cameras)
     )
@@ -175,19 +177,19 @@ def _room(places: dict[str, Place], thing: str) -> float:
 
 def _side(
     embodiment: Embodiment, asked: Sequence[str], aside: tuple[str, str] | None, places: dict[str, Place],
-    from_front: bool, rng: np.random.Generator,
+    from_front: bool, rng: np.random.Generator, ahead: float | None,
 ) -> float:  # fmt: skip
     """Azimuth [rad] to reach from, at which neither grasping nor placing the `asked` twists the wrist too far, and from
     which one of `aside` is seen left or right of the other."""
     best, least = np.pi, np.inf
     for _ in range(100):
-        side = embodiment.side = float(rng.uniform(-np.pi, np.pi))
+        side = embodiment.side = float(rng.uniform(-np.pi, np.pi)) if ahead is None else _ahead(embodiment, ahead, rng)
         if from_front and abs(side) < IN_FRONT:
             continue
         ease = embodiment.natural_yaw
         twists = [abs(nearest_yaw(places[n].yaw, get_thing(n).symmetry, ease) - ease) for n in asked]
         excess = max(0.0, max(twists) - embodiment.turn)
-        if aside is not None:
+        if aside is not None and ahead is None:
             there, here = places[aside[1]], places[aside[0]]
             excess = max(excess, abs(np.cos(np.arctan2(there.y - here.y, there.x - here.x) - side)) - ACROSS)
         if excess < least:
@@ -195,3 +197,9 @@ def _side(
         if excess == 0.0:
             break
     return best
+
+
+def _ahead(embodiment: Embodiment, most: float, rng: np.random.Generator) -> float:
+    """A side from which the hand is at ease when it points along the x axis, give or take `most` [rad]."""
+    embodiment.side = 0.0
+    return float(rng.uniform(-most, most) - embodiment.natural_yaw)

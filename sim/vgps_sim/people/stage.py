@@ -58,7 +58,7 @@ class Stage(Tabletop):
     def __init__(self, task: Task, setting: Setting, embodiment: Embodiment, tip: Tip, fps: int = FPS) -> None:
         super().__init__(setting.spec.compile(), task.things)
         self.task, self.embodiment, self.tip = task, embodiment, tip
-        self.scales, self.clutter = setting.scales, setting.clutter
+        self.places, self.scales, self.clutter = setting.places, setting.scales, setting.clutter
         self.held: Held | None = None
         self._renderers = Renderers(self.model)
         self._steps, self._per_frame = 0, round(1 / (fps * self.model.opt.timestep))

@@ -1,4 +1,4 @@
-"""vgps bench score|train|video-training|listen|prompts|video|irl|retarget|hands|watching|markers"""
+"""vgps bench score|train|video-training|listen|prompts|video|irl|retarget|replay|hands|watching|markers"""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ PARTS = {
     "prompts": ("vgps_models.progress.bench", "PromptBench", "bench_prompts"),
     "video": ("vgps_models.video.bench", "VideoBench", "bench_video"),
     "retarget": ("vgps_sim.retarget.compare", "RetargetBench", "bench_retarget"),
+    "replay": ("vgps_sim.retarget.replayed", "ReplayBench", "bench_replay"),
     "hands": ("vgps_sim.human.examination", "HandsBench", "bench_hands"),
     "markers": ("vgps_sim.marked.examination", "MarkersBench", "bench_markers"),
     "irl": ("vgps_models.irl.recovery", "Recovery", "recover"),
@@ -37,7 +38,9 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps bench video --json runs/bench-video.json    batches of video, and whether a trainer waits for them
         vgps bench irl --json runs/bench-irl.json    do AIRL and MaxEnt IRL find rewards that are known?
         vgps bench retarget --json runs/bench-retarget.json    a person's motions on both arms
+        vgps bench replay --json runs/bench-replay.json    and done by the robot: how often does it succeed?
         vgps bench hands --json runs/bench-hands.json    are hands found, and how far off are their landmarks?
+        vgps bench hands --photographs tests/models/photographs    the same in photographs that a person marked
         vgps bench watching --json runs/bench-watching.json    a person filmed, and both arms after them
         vgps bench markers --json runs/bench-markers.json    how far off are things and camera that markers tell?
         vgps bench listen --critic critic --json runs/bench-listen.json    does it prefer the right instruction?

@@ -30,6 +30,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     Examples:
         vgps collect --out data/mixed --episodes 1000 --quality mixed
         vgps collect --out data/expert --episodes 100 --quality expert --tasks put_spoon_on_towel
+        vgps collect --out data/shown --by person --quality expert --episodes 240 --seed 60000
     """
     from vgps_sim.collect import CollectConfig, collect
 

@@ -24,6 +24,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps film sort_onions --out data/film
         vgps retarget data/film --arm widowx_250s --out runs/retarget
         vgps retarget recordings/kitchen.mcap --place seat
+        vgps retarget recordings/clip.bag     # as realsense-viewer records it
     """
     from vgps_models.files import write_whole
     from vgps_node.retargeting import Retarget, Retargeted, retargeted

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from vgps_node import plots
 from vgps_node.study import markdown
 from vgps_node.study.experiment import Experiment, bare, guided
 from vgps_node.study.recipe import RUNS, Recipe, recipe
-from vgps_node.study.record import Record, conditions
-from vgps_sim.statistics import crossed_gain
+from vgps_node.study.record import Record
+from vgps_node.study.seeds import by_task
 from vgps_sim.tasks import TASKS
 
 LINKS = markdown.Links("rewards")
@@ -95,30 +92,6 @@ def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: st
 
 
 def _played(record: Record, pictures: Path) -> list[str]:
-    """Means over critic seeds; differences with the spread over layouts and seeds (crossed bootstrap)."""
-    base = conditions({record.name: record}, [record.name], "bare")[None]
-    tasks = list(dict.fromkeys(record.tasks))
-    rows, points = [], {"bare": [record.rate("bare", task)[:2] for task in tasks]}
-    for side in SIDES:
-        won = np.concatenate([conditions({record.name: record}, [record.name], f"{side}-{s}") for s in SEEDS])
-        gain = crossed_gain(won[None, None], base, record.tasks)
-        each = [float(np.nanmean(won[:, np.array(record.tasks) == task])) for task in tasks]
-        rows.append([
-            side, *map(markdown.rate, each), f"**{markdown.rate(float(np.nanmean(won)))}**",
-            markdown.points(gain.difference, gain.difference_ci95),
-        ])  # fmt: skip
-        points[side] = [record.rate(f"{side}-{SEEDS[0]}", task)[:2] for task in tasks]
-    mine = [markdown.rate(record.rate("bare", task)[0]) for task in tasks]
-    rows.append(["bare", *mine, f"**{markdown.rate(record.rate('bare')[0])}**", ""])
-    groups = [markdown.SHORT.get(task, task) for task in tasks]
-    picture = plots.bars(pictures / "relabelled.svg", groups, points, title=f"success by task, critic seed {SEEDS[0]}")
-    return [
-        "## Success",
-        "",
-        LINKS.image(picture),
-        "",
-        *markdown.table(["critic", *groups, "all", "minus bare [points]"], rows),
-        "",
-        LINKS.source([record.name]),
-        "",
-    ]
+    sides = {**{side: [f"{side}-{seed}" for seed in SEEDS] for side in SIDES}, "bare": ["bare"]}
+    picture, table = by_task(record, sides, "bare", pictures / "relabelled.svg", what="critic")
+    return ["## Success", "", LINKS.image(picture), "", *table, "", LINKS.source([record.name]), ""]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vgps_models.errors import UnknownNameError
-from vgps_node.study import filtering, record, rewards, vptr
+from vgps_node.study import filtering, record, rewards, shown, vptr
 from vgps_node.study.experiment import Experiment
 from vgps_node.study.recipe import Recipe
 from vgps_node.study.record import Record
@@ -72,6 +72,7 @@ STUDIES = {
     "steering": Study("steering", steering_recipes.stages, steering.everything, _steering),
     "filtering": Study("filtering", filtering.stages, filtering.everything, filtering.write),
     "rewards": Study("rewards", rewards.stages, rewards.everything, rewards.write),
+    "shown": Study("shown", shown.stages, shown.everything, shown.write),
     "vptr": Study("vptr", vptr.stages, vptr.everything, _vptr),
 }
 

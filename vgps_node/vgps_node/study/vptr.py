@@ -20,8 +20,8 @@ from vgps_node.conditions import Steered
 from vgps_node.study import markdown
 from vgps_node.study.experiment import Experiment, bare, guided
 from vgps_node.study.recipe import RUNS, Recipe, recipe
-from vgps_node.study.record import Record, conditions
-from vgps_sim.statistics import Gain, crossed_gain
+from vgps_node.study.record import Record
+from vgps_node.study.seeds import gain, outcomes
 
 LINKS = markdown.Links("vptr")
 FOLDER = RUNS / "vptr"
@@ -149,7 +149,7 @@ def _compared(title: str, groups: Mapping[str, str], records: Mapping[str, Recor
         points["bare"].append(record.rate("bare")[:2])
         for side in sides:
             won = _won(record, side)
-            alone = _crossed(won, np.zeros((1, won.shape[1])), record)  # with the spread over critics, as in the table
+            alone = gain(won, np.zeros((1, won.shape[1])), record)  # with the spread over critics, as in the table
             points[side].append((alone.difference, alone.difference_ci95))
             to_scratch = (
                 "" if side == "scratch" or "scratch" not in sides else _gain(won, _won(record, "scratch"), record)
@@ -174,18 +174,12 @@ def _seeds(record: Record) -> tuple[int, ...]:
 
 def _won(record: Record, side: str) -> np.ndarray:
     """Success by critic seed and layout; one row for the bare policy."""
-    names = ["bare"] if side == "bare" else [f"{side}-{seed}" for seed in _seeds(record)]
-    return np.concatenate([conditions({record.name: record}, [record.name], name) for name in names])
+    return outcomes(record, ["bare"] if side == "bare" else [f"{side}-{seed}" for seed in _seeds(record)])
 
 
 def _gain(won: np.ndarray, base: np.ndarray, record: Record) -> str:
-    gain = _crossed(won, base, record)
-    return markdown.points(gain.difference, gain.difference_ci95)
-
-
-def _crossed(won: np.ndarray, base: np.ndarray, record: Record) -> Gain:
-    paired = won[None, :, None] if len(base) > 1 else won[None, None]
-    return crossed_gain(paired, base[None], record.tasks)
+    found = gain(won, base, record)
+    return markdown.points(found.difference, found.difference_ci95)
 
 
 def _values(folder: Path, pictures: Path) -> list[str]:
