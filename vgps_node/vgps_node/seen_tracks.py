@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vgps_models.errors import DataError
 from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.tracks import Track
-from vgps_models.keypoints.paths import PathConfig, cleaned
+from vgps_models.keypoints.paths import PathConfig, carried, cleaned, without_strays
 from vgps_models.keypoints.task import TaskSeen, TaskWatchConfig, TaskWatcher, finder
 from vgps_models.keypoints.things import ThingsSeen
 from vgps_models.rgbd.recording import Recording
@@ -24,6 +24,7 @@ from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, fit_hand
 
 THINGS = PathConfig(window=0.6, stray=0.08)  # they move at times, and are hidden at others
 PUSHED = 0.08  # [m] from its usual place a thing that nobody lifts is not believed
+HELD = 0.08  # [m] from the fingertips to what they take or have just let go
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +76,14 @@ def watch(
     for k, name in enumerate(look.names):
         if not np.isfinite(things[:, k]).any():
             raise DataError(f"{recording.name}: the {name} is never seen; the reward of {reward.task} needs it")
-    points, _ = cleaned(_steady(things, heights), seconds, THINGS)
     tips = tips @ up[:3, :3].T + up[:3, 3]
+    between, lifted = tips.mean(1), np.isnan(heights)
+    points = without_strays(_steady(things, heights), seconds, THINGS)
+    points[:, lifted] = carried(points[:, lifted], between, HELD)
+    points, _ = cleaned(points, seconds, THINGS)
     gap = np.maximum(np.linalg.norm(tips[:, 0] - tips[:, 1], axis=1) - 2 * PAD, 0.0)
     still = np.zeros(len(rows))
-    track = Track(reward.task, reward.names, tips.mean(1), gap, still, points, 0.0, False)
+    track = Track(reward.task, reward.names, between, gap, still, points, 0.0, False)
     return Watched(track, up, np.asarray(np.isfinite(things).all(2)), rows, seen)
 
 
