@@ -14,7 +14,6 @@ from vgps_models.spaces import ActionSpec
 from vgps_node.advising import ProgressOptions
 from vgps_node.camera_pose import pose_text
 from vgps_node.flat import Parameter, flatten
-from vgps_sim.scene import CAMERAS, FRONT, camera_pose
 
 CLOCKS = ("lockstep", "latency", "realtime")
 SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
@@ -100,5 +99,7 @@ def served_graph(options: GraphOptions | None = None, progress: ProgressOptions 
 
 def _rewarding(reward: str) -> dict[str, Parameter]:
     """A reward over what the robot does before its simulated front camera."""
+    from vgps_sim.scene import CAMERAS, FRONT, camera_pose  # help is told without MuJoCo
+
     pose = pose_text(camera_pose(CAMERAS[FRONT]))
     return {"reward": reward, "who": "robot", "camera": FRONT, "camera_pose": pose}
