@@ -6,11 +6,14 @@ import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import mujoco
 import numpy as np
 
 from vgps_models.errors import MissingDependencyError, UnknownNameError
+
+F = TypeVar("F", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Arm:
     velocity_limits: tuple[float, ...] = (3.0, 3.0, 3.0, 4.5, 4.5, 6.0)  # [rad/s]
     workspace_low: tuple[float, float, float] = (0.12, -0.26, 0.003)  # [m]
     workspace_high: tuple[float, float, float] = (0.46, 0.26, 0.24)  # [m]
+
+    def gap(self, opening: F) -> F:
+        """Between the fingers [m] when the gripper is open so far, 0..1."""
+        return 2 * opening * self.gripper_travel
 
 
 ARMS: dict[str, Arm] = {"widowx_ai": Arm()}

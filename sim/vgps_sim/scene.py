@@ -23,8 +23,9 @@ class Camera:
 
 
 # Low and from across the table: the arm hides the least there. The shoulder view is for people.
+FRONT = "front"
 CAMERAS: dict[str, Camera] = {
-    "front": Camera((0.68, 0.0, 0.29), (0.29, 0.0, 0.025), 50.0),
+    FRONT: Camera((0.68, 0.0, 0.29), (0.29, 0.0, 0.025), 50.0),
     "shoulder": Camera((-0.18, -0.42, 0.46), (0.28, 0.02, 0.03), 46.0),
 }
 WRIST = "wrist"
@@ -92,6 +93,15 @@ def look_at(camera: Camera) -> np.ndarray:
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(back, right), back], axis=1).ravel())
     return quat
+
+
+def camera_pose(camera: Camera) -> Array:
+    """Pose (4, 4) of a camera in the base frame: x to the right, y down, z forward."""
+    rotation, pose = np.empty(9), np.eye(4)
+    mujoco.mju_quat2Mat(rotation, look_at(camera))
+    pose[:3, :3] = rotation.reshape(3, 3) * (1.0, -1.0, -1.0)
+    pose[:3, 3] = camera.position
+    return pose
 
 
 def project(model: mujoco.MjModel, data: mujoco.MjData, camera: str, point: Array) -> tuple[float, float, bool]:

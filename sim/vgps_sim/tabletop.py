@@ -51,3 +51,11 @@ class Tabletop:
     def touches(self, a: str, b: str) -> bool:
         pair = {self._bodies[a], self._bodies[b]}
         return any({int(x), int(y)} == pair for x, y in self.model.geom_bodyid[self.data.contact.geom])
+
+    def camera_pose(self, name: str) -> Array:
+        """Pose (4, 4) of a camera in the base frame: x to the right, y down, z forward."""
+        number, pose = self.model.camera(name).id, np.eye(4)
+        # MuJoCo's cameras look along -z with y up.
+        pose[:3, :3] = self.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
+        pose[:3, 3] = self.data.cam_xpos[number]
+        return pose

@@ -182,6 +182,16 @@ class World(Tabletop):
             raise UnknownNameError("camera", camera, CAMERA_NAMES)
         return self._renderers.draw(self.data, camera, height, width)
 
+    def filmed(self, camera: str, height: int, width: int) -> tuple[Image, Array]:
+        """A picture (height, width, 3) and its depth (height, width) [m]."""
+        return self.render(camera, height, width), self.depth(camera, height, width)
+
+    def depth(self, camera: str, height: int, width: int) -> Array:
+        """Of every pixel of such a picture, along the camera's axis (height, width) [m]."""
+        if camera not in CAMERA_NAMES:
+            raise UnknownNameError("camera", camera, CAMERA_NAMES)
+        return self._renderers.depth(self.data, camera, height, width)
+
     def project(self, camera: str, point: Array) -> tuple[float, float, bool]:
         """Where a point of the base frame appears: (u, v) in 0..1 from the upper left, and whether in view."""
         return project(self.model, self.data, camera, point)

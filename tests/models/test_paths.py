@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgps_models.errors import DataError
-from vgps_models.keypoints.paths import PathConfig, cleaned, gaps, without_strays
+from vgps_models.keypoints.paths import PathConfig, carried, cleaned, gaps, without_strays
 
 SECONDS = np.arange(60) / 30
 
@@ -50,6 +50,38 @@ def test_gaps_are_bridged_and_long_ones_told(begin, length):
     assert bool(long) == (length > 30 * PathConfig().bridged)
     if long:
         assert long[0] == pytest.approx((SECONDS[begin], length / 30))
+
+
+def carrying(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """A point (60, 1, 3) that a hand (60, 3) takes at one frame and leaves at another, 30 cm further on, 2 cm below the
+    fingertips; the hand comes from above and goes there again."""
+    hand, point = np.zeros((60, 3)), np.zeros((60, 1, 3))
+    share = np.clip((np.arange(60) - begin) / (end - begin), 0, 1)
+    hand[:, 0] = point[:, 0, 0] = 0.3 * share
+    away = np.clip(np.maximum(begin - np.arange(60), np.arange(60) - end), 0, None)
+    hand[:, 2] = 0.02 + 0.02 * away + 0.1 * np.sin(np.pi * share)
+    point[:, 0, 2] = 0.1 * np.sin(np.pi * share)
+    return point, hand
+
+
+@settings(max_examples=40)
+@given(st.integers(5, 20), st.integers(30, 50), st.integers(0, 3), st.integers(0, 3))
+def test_what_vanishes_in_one_place_and_is_found_in_another_went_with_the_hand(begin, end, before, after):
+    point, hand = carrying(begin, end)
+    hidden = point.copy()
+    hidden[begin - before : end + after + 1] = np.nan
+    made = carried(hidden, hand, 0.06)
+    assert np.abs(made - point).max() < 0.015
+    seen = np.isfinite(hidden)
+    assert (made[seen] == hidden[seen]).all()
+
+
+def test_what_the_hand_was_not_at_is_left_unknown():
+    point, hand = carrying(15, 40)
+    point[15:41] = np.nan
+    assert np.isnan(carried(point, hand + [0.0, 0.2, 0.0], 0.06)[15:41]).all()
+    point[41:] = point[0]  # and what is found where it was lost, too
+    assert np.isnan(carried(point, hand, 0.06)[15:41]).all()
 
 
 def test_a_point_that_is_never_seen_is_an_error():

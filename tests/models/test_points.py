@@ -64,6 +64,17 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
     assert find.names == ("red", "green") and find.under == pytest.approx([0.01, 0.03])
     shown = picture(rng)
     found = find(shown.rgb)
+    both = find.every([shown.rgb, picture(rng).rgb])
+    assert len(both) == 2 and both[0].pixels == pytest.approx(found.pixels, abs=1e-3)
+    further = replace(config, out=tmp_path / "further.safetensors", start=str(out), steps=20, model=config.model)
+    assert train_points(further) and PointFinder.load(further.out)(shown.rgb).pixels == pytest.approx(
+        found.pixels, abs=3
+    )
+    assert (
+        json.loads(further.out.with_suffix(".json").read_text())["settings"]["start_sha256"] == told["weights_sha256"]
+    )
+    with pytest.raises(DataError, match="other points, sizes or channels"):
+        train_points(replace(further, model=replace(CONFIG, merged=16)))
     only = PointFinder.load(out, ("green",))(shown.rgb)
     assert only.pixels[0] == pytest.approx(found.pixels[1]) and only.confidence[0] == found.confidence[1]
     large = np.asarray(shown.rgb.repeat(4, 0).repeat(4, 1))

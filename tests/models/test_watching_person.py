@@ -114,5 +114,5 @@ def test_with_a_finder_of_its_own_the_arm_comes_from_there_and_things_do_not():
     assert seen.person.arm_pixels == pytest.approx(arm().pixels)
     surface = np.linalg.norm(CAMERA.lift(arm().pixels, np.full(3, 0.7)), axis=1)
     assert np.linalg.norm(seen.person.arm.position, axis=1) == pytest.approx(surface + given.under)
-    assert np.array_equal(seen.pixels, alone.pixels, equal_nan=True)
-    assert np.array_equal(seen.things.confidence, alone.things.confidence)
+    assert np.array_equal(seen.things.pixels, alone.things.pixels, equal_nan=True)
+    assert np.array_equal(seen.things.sure, alone.things.sure)

@@ -12,7 +12,9 @@ from vgps_models.errors import UnknownNameError
 from vgps_models.selection import Selection
 from vgps_node.advising import ProgressOptions
 from vgps_node.bringup import GraphOptions, NodeSpec, served_graph, sim_graph
+from vgps_node.camera_pose import pose_of
 from vgps_node.flat import changed, flatten
+from vgps_sim.scene import CAMERAS, FRONT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +55,15 @@ def test_an_evaluation_brings_up_only_what_acts() -> None:
     acting, served = ([spec.name for spec in graph] for graph in (sim_graph(), served_graph()))
     assert served == [*acting, "task_node", "progress_node"]
     assert [spec.name for spec in served_graph(progress=ProgressOptions("none"))] == [*acting, "task_node"]
+
+
+def test_a_reward_is_followed_when_asked_for_and_needs_depth() -> None:
+    graph = {spec.name: spec.parameters for spec in served_graph(GraphOptions(reward="runs/carrot.safetensors"))}
+    assert list(graph)[-1] == "reward_node" and graph["sim_node"]["depth"] is True
+    told = graph["reward_node"]
+    assert (told["reward"], told["who"], told["camera"]) == ("runs/carrot.safetensors", "robot", "front")
+    assert pose_of(str(told["camera_pose"]))[:3, 3].tolist() == list(CAMERAS[FRONT].position)
+    assert "reward_node" not in [spec.name for spec in sim_graph(GraphOptions(reward="x"))]
 
 
 def test_options_lead_back() -> None:

@@ -142,4 +142,4 @@ def test_status_and_sent_action() -> None:
 
 def test_camera_info_is_the_pinhole_of_its_field_of_view() -> None:
     info = messages.camera_info(0, "f", 100, 200, 90.0)
-    assert info.k[0] == pytest.approx(50.0) and (info.k[2], info.k[5]) == (100.0, 50.0)
+    assert info.k[0] == pytest.approx(50.0) and (info.k[2], info.k[5]) == (99.5, 49.5)

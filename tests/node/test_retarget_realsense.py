@@ -16,7 +16,7 @@ from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd import open_recording
 from vgps_models.rgbd.folder import write_folder
 from vgps_node.cli import main
-from vgps_sim.human.filming import HEIGHT, WIDTH, camera_frame
+from vgps_sim.human.filming import HEIGHT, WIDTH
 from vgps_sim.people.performance import perform
 from vgps_sim.people.stage import Stage
 from vgps_sim.people.views import View
@@ -44,7 +44,7 @@ class Watching:
         self.colour = Intrinsics.of_fovy(WIDTH, HEIGHT, float(model.cam_fovy[number]))
         rgb, true = stage.filmed(name, HEIGHT, WIDTH)
         kept = model.cam_pos[number].copy(), model.cam_quat[number].copy(), model.cam_fovy[number].copy()
-        beside, turned = camera_frame(stage, name) @ POSE, np.empty(4)
+        beside, turned = stage.camera_pose(name) @ POSE, np.empty(4)
         mujoco.mju_mat2Quat(turned, (beside[:3, :3] * (1, -1, -1)).ravel())
         model.cam_pos[number], model.cam_quat[number], model.cam_fovy[number] = beside[:3, 3], turned, WIDER
         mujoco.mj_camlight(model, data)

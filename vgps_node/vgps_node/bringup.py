@@ -12,11 +12,12 @@ from vgps_models.errors import UnknownNameError
 from vgps_models.selection import Selection
 from vgps_models.spaces import ActionSpec
 from vgps_node.advising import ProgressOptions
+from vgps_node.camera_pose import pose_text
 from vgps_node.flat import Parameter, flatten
 
 CLOCKS = ("lockstep", "latency", "realtime")
 SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
-PROGRESS, TASK = "progress_node", "task_node"
+PROGRESS, TASK, REWARD = "progress_node", "task_node", "reward_node"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class GraphOptions:
     max_steps: int = 60  # control steps after which an episode is over
     clock: str = "lockstep"  # lockstep, latency or realtime
     latency: float = 0.0  # [s] that the world moves on before a command, for clock latency
+    reward: str = ""  # file of a learned reward that reward_node is to follow the robot with; empty: nobody does
 
     def __post_init__(self) -> None:
         if self.clock not in CLOCKS:
@@ -76,7 +78,7 @@ def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
     common: dict[str, Parameter] = {"use_sim_time": True}
     seeing = common | {"execute": o.execute, "reliable_images": not realtime}
     return [
-        NodeSpec(SIM, {"max_steps": o.max_steps, "clock": o.clock, "latency": o.latency}),
+        NodeSpec(SIM, {"max_steps": o.max_steps, "clock": o.clock, "latency": o.latency, "depth": bool(o.reward)}),
         NodeSpec(POLICY, seeing | {"checkpoint": o.policy, "k": o.k}),
         NodeSpec(VALUE, seeing | {"checkpoint": o.critic} | o.selection.to_json()),
         NodeSpec(GATE, common | {"execute": o.execute, "hold_after": 0.5 if realtime else 5.0}),
@@ -89,7 +91,15 @@ def served_graph(options: GraphOptions | None = None, progress: ProgressOptions 
     common: dict[str, Parameter] = {"use_sim_time": True}
     limit = o.max_steps * ActionSpec().period
     task = NodeSpec(TASK, common | {"execute": o.execute, "simulator": True, "time_limit": limit})
-    if p.estimator == "none":
-        return [*sim_graph(o), task]
     seeing = common | {"reliable_images": o.clock != "realtime"}
-    return [*sim_graph(o), task, NodeSpec(PROGRESS, seeing | flatten(p))]
+    advisers = [] if p.estimator == "none" else [NodeSpec(PROGRESS, seeing | flatten(p))]
+    advisers += [NodeSpec(REWARD, seeing | _rewarding(o.reward))] if o.reward else []
+    return [*sim_graph(o), task, *advisers]
+
+
+def _rewarding(reward: str) -> dict[str, Parameter]:
+    """A reward over what the robot does before its simulated front camera."""
+    from vgps_sim.scene import CAMERAS, FRONT, camera_pose  # help is told without MuJoCo
+
+    pose = pose_text(camera_pose(CAMERAS[FRONT]))
+    return {"reward": reward, "who": "robot", "camera": FRONT, "camera_pose": pose}

@@ -27,7 +27,9 @@ COMMANDS: dict[str, Command] = {
     "eval": Command("evaluation:main", "success rates of policies, on the same seeds, with intervals"),
     "collect": Command("collect:main", "record demonstrations in the simulator"),
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
-    "poses": Command("collect:poses", "make labelled pictures of a person, for the finder of joints and things"),
+    "poses": Command(
+        "collect:poses", "make labelled pictures of a person or the robot, for the finder of joints and things"
+    ),
     "train": Command("train:main", "train encoder, video values, policy, critic or progress estimator"),
     "videos": Command("videos:main", "film other embodiments at the tasks, without actions"),
     "data": Command("data:main", "info, check, repair, progress or filter a data set"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from vgps_models.keypoints.person import ArmFinder, FindHands
 from vgps_models.keypoints.task import TaskWatchConfig, TaskWatcher, finder
 from vgps_models.rgbd.table import camera_over_table
 from vgps_models.spaces import Array, Image
+from vgps_node.placing import placed, standing_heights
 from vgps_sim.human.grip import PAD
 from vgps_sim.human.skeleton import INDEX_TIP, THUMB_TIP, WRIST, HandSkeleton, usable
 
@@ -45,7 +47,7 @@ class LiveReward:
 
     def __post_init__(self) -> None:
         self.names = (*HAND, *self.reward.names)
-        self._find = finder(self.points, self.reward.names)
+        self._find, self._heights = finder(self.points, self.reward.names), standing_heights(self.reward)
         self._camera: Intrinsics | None = None
 
     def __call__(self, rgb: Image, depth: Array, camera: Intrinsics, seconds: float) -> Rewarded:
@@ -56,12 +58,13 @@ class LiveReward:
         wrist, hand = self._hand(seen.person.hand_pixels, seen.person.hand.position[:, 2])
         if self._table is None and np.isfinite(wrist).all():
             self._table = _table(depth, camera, wrist)
-        local = np.concatenate([hand, seen.things.position])
-        confidence = np.r_[np.full(len(HAND), np.mean(seen.person.hand.confidence)), seen.things.confidence]
-        confidence[~np.isfinite(local).all(1)] = 0.0
         if self._table is None:
-            return Rewarded(self.names, np.full(local.shape, np.nan), np.zeros(len(local)), None)
-        put = self._smooth(local @ self._table[:3, :3].T + self._table[:3, 3], seconds)
+            return Rewarded(self.names, np.full((len(self.names), 3), np.nan), np.zeros(len(self.names)), None)
+        things, sure = placed(seen.things, camera, self._table, self._heights)
+        where = np.concatenate([hand @ self._table[:3, :3].T + self._table[:3, 3], things])
+        confidence = np.r_[np.full(len(HAND), np.mean(seen.person.hand.confidence)), sure]
+        confidence[~np.isfinite(where).all(1)] = 0.0
+        put = self._smooth(where, seconds)
         self._last = np.where(np.isfinite(put), put, self._last)
         if not np.isfinite(self._last).all():
             return Rewarded(self.names, self._last.copy(), confidence, None)
@@ -95,18 +98,27 @@ def _table(depth: Array, camera: Intrinsics, wrist: Array) -> Array | None:
 
 
 class Pairing:
-    """Colour and depth of one moment, whichever comes first. tolerance: between their stamps [ns]."""
+    """Colour, depth and whatever else is of one moment, whichever comes first. tolerance: between the stamps of colour
+    and any other [ns]. kept: of each part that waits for others."""
 
-    def __init__(self, tolerance: int, kept: int = 8) -> None:
-        self.tolerance = tolerance
-        self._waiting: dict[str, deque[tuple[int, Any]]] = {part: deque(maxlen=kept) for part in ("colour", "depth")}
+    def __init__(self, tolerance: int, parts: Sequence[str] = ("colour", "depth"), kept: int = 8) -> None:
+        self.tolerance, self._first = tolerance, parts[0]
+        self._waiting: dict[str, deque[tuple[int, Any]]] = {part: deque(maxlen=kept) for part in parts}
 
-    def add(self, part: str, stamp: int, what: Any) -> tuple[int, Any, Any] | None:
-        """Stamp of the colour, colour and depth, once both are there. Each is used once."""
-        other = "depth" if part == "colour" else "colour"
-        near = min(self._waiting[other], key=lambda one: abs(one[0] - stamp), default=None)
-        if near is None or abs(near[0] - stamp) > self.tolerance:
-            self._waiting[part].append((stamp, what))
+    def add(self, part: str, stamp: int, what: Any) -> tuple[Any, ...] | None:
+        """Stamp of the colour and all parts in their order, once the last of them is there. Each is used once."""
+        self._waiting[part].append((stamp, what))
+        first = (stamp, what) if part == self._first else self._nearest(self._first, stamp)
+        if first is None:
             return None
-        self._waiting[other].remove(near)
-        return (stamp, what, near[1]) if part == "colour" else (near[0], near[1], what)
+        found = {name: first if name == self._first else self._nearest(name, first[0]) for name in self._waiting}
+        whole = {name: one for name, one in found.items() if one is not None}
+        if len(whole) < len(found):
+            return None
+        for name, one in whole.items():
+            self._waiting[name] = deque((o for o in self._waiting[name] if o is not one), self._waiting[name].maxlen)
+        return (first[0], *(one[1] for one in whole.values()))
+
+    def _nearest(self, part: str, stamp: int) -> tuple[int, Any] | None:
+        near = min(self._waiting[part], key=lambda one: abs(one[0] - stamp), default=None)
+        return near if near is not None and abs(near[0] - stamp) <= self.tolerance else None

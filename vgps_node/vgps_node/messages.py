@@ -72,10 +72,20 @@ def image_from_msg(message: Image) -> Pixels:
     return pixels[..., ::-1].copy() if message.encoding == "bgr8" else pixels
 
 
+def depth_to_msg(depth: Array, stamp: int, frame: str) -> Image:
+    """(height, width) [m] -> 16UC1 [mm], as depth cameras give it; what is too far for that is 0."""
+    units = np.round(1000 * depth)
+    units = np.where(np.isfinite(units) & (units <= np.iinfo(np.uint16).max), units, 0).astype("<u2")
+    height, width = units.shape
+    message = Image(header=header(stamp, frame), height=height, width=width, encoding="16UC1", step=2 * width)
+    message.data = units.tobytes()
+    return message
+
+
 def camera_info(stamp: int, frame: str, height: int, width: int, fovy: float) -> CameraInfo:
     """A pinhole without distortion. fovy: vertical field of view [deg]."""
     f = 0.5 * height / math.tan(math.radians(fovy) / 2)
-    cx, cy = width / 2, height / 2
+    cx, cy = (width - 1) / 2, (height - 1) / 2  # pixels are counted from the middle of the first one
     return CameraInfo(
         header=header(stamp, frame),
         height=height,

@@ -9,54 +9,73 @@ from typing import Any
 
 from rclpy.context import Context
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, JointState
 from sensor_msgs.msg import Image as ImageMsg
 
+from vgps_models.contract import Contract
 from vgps_models.data.bags import RAW, pixels
-from vgps_models.errors import VgpsError
+from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.irl.rewards import load_reward
 from vgps_models.keypoints.camera import Intrinsics
-from vgps_models.keypoints.hands import HandLandmarker, HandsConfig
-from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
 from vgps_models.rgbd.bags import intrinsics_of, metric_depth
+from vgps_models.spaces import Array, Image
 from vgps_msgs import msg
 from vgps_node import messages, topics
-from vgps_node.live_reward import LiveReward, Pairing
+from vgps_node.camera_pose import pose_of
+from vgps_node.live_reward import LiveReward, Pairing, Rewarded
+from vgps_node.live_robot import RobotReward
+from vgps_node.rewarding import WHO
 from vgps_node.runtime import RELIABLE, declare, image_qos, run
 
-FRAME = "table"
+TABLE_FRAME = "table"
 
 
 class RewardNode(Node):
-    """Watches a person at the task that a reward is of.
+    """Watches a person, or the robot, at the task that a reward is of.
 
-    Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), hands (a
-    hand_landmarker.task, or nothing), pose (a pose_landmarker_full.task that finds the arm, or nothing), colour,
-    depth and info (topics; depth aligned to colour), tolerance (between the stamps of colour and depth [s]),
-    reliable_images, see `image_qos`.
+    Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), who (person or robot),
+    of a person hands (a hand_landmarker.task, or nothing) and pose (a pose_landmarker_full.task that finds the arm, or
+    nothing), of the robot camera_pose (see `pose_of`); camera (of the graph) or colour, depth and info (topics; depth
+    aligned to colour), tolerance (between the stamps of colour and of depth or joints [s]), reliable_images, see
+    `image_qos`.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__("reward_node", context=context)
         p = declare(
-            self, reward="", points="points", hands="", pose="", colour="/camera/color/image_raw",
-            depth="/camera/aligned_depth_to_color/image_raw", info="/camera/color/camera_info", tolerance=0.015,
+            self, reward="", points="points", who="person", hands="", pose="", camera_pose="", camera="",
+            colour="/camera/color/image_raw", depth="/camera/aligned_depth_to_color/image_raw",
+            info="/camera/color/camera_info", tolerance=0.015,
             reliable_images=False,
         )  # fmt: skip
         if not p["reward"]:
             raise VgpsError("reward_node needs the parameter reward: a file that `vgps reward learn` wrote")
-        hands = HandLandmarker(HandsConfig(model=Path(p["hands"]) if p["hands"] else None))
-        arm = PoseLandmarker(PoseConfig(Path(p["pose"]))) if p["pose"] else None
-        self.live = LiveReward(load_reward(Path(p["reward"])), p["points"], hands, arm=arm)
+        if p["who"] not in WHO:
+            raise UnknownNameError("kind of body", p["who"], WHO)
+        robot, name = p["who"] == "robot", p["camera"]
+        if name:
+            p |= {"colour": topics.camera_image(name), "depth": topics.camera_depth(name)}
+            p |= {"info": topics.camera_info(name)}
+        self.live, self.contract = (_robot if robot else _person)(p), Contract.load()
+        self._frame = messages.BASE_FRAME if robot else TABLE_FRAME
         self._camera: Intrinsics | None = None
-        self._last = 0
-        self._pairing = Pairing(round(1e9 * p["tolerance"]))
+        self._last, self._episode = 0, 0
+        # The graph says with every picture which episode it is of; other cameras know of none.
+        others = ["joints", *(["task"] if name else [])] if robot else []
+        self._pairing = Pairing(round(1e9 * p["tolerance"]), ["colour", "depth", *others], kept=64 if robot else 8)
+        for part in others:
+            self._listen(part)
         self._keypoints = self.create_publisher(msg.Keypoints, topics.REWARD_KEYPOINTS, RELIABLE)
         self._values = self.create_publisher(msg.Reward, topics.REWARD_VALUE, RELIABLE)
         qos = image_qos(p["reliable_images"])
         self.create_subscription(CameraInfo, p["info"], self._on_info, qos)
         for part in ("colour", "depth"):
-            self.create_subscription(ImageMsg, p[part], partial(self._on_picture, part), qos)
+            self.create_subscription(ImageMsg, p[part], partial(self._on_part, part), qos)
+
+    def _listen(self, part: str) -> None:
+        kinds = {"joints": (JointState, self.contract.state.topic), "task": (msg.TaskState, self.contract.task.topic)}
+        kind, topic = kinds[part]
+        self.create_subscription(kind, topic, partial(self._on_part, part), RELIABLE)
 
     def _on_info(self, message: CameraInfo) -> None:
         try:
@@ -64,27 +83,56 @@ class RewardNode(Node):
         except VgpsError as error:
             self.get_logger().warning(f"{error}; ignored", throttle_duration_sec=5.0)
 
-    def _on_picture(self, part: str, message: ImageMsg) -> None:
-        pair = self._pairing.add(part, messages.stamp_of(message), message)
-        if pair is None or self._camera is None or pair[0] <= self._last:
+    def _on_part(self, part: str, message: Any) -> None:
+        paired = self._pairing.add(part, messages.stamp_of(message), message)
+        if paired is None or self._camera is None or paired[0] <= self._last:
             return
         began = time.perf_counter()
-        self._last = pair[0]
+        stamp, colour, depth, *others = paired
+        self._last = stamp
         try:
-            rgb, depth = pixels(pair[1], RAW, "colour"), metric_depth(pair[2], RAW, "depth")
+            rgb, far = pixels(colour, RAW, "colour"), metric_depth(depth, RAW, "depth")
             self._camera.require(rgb.shape, "colour")
-            self._camera.require(depth.shape, "depth")
-            seen = self.live(rgb, depth, self._camera, pair[0] * 1e-9)
+            self._camera.require(far.shape, "depth")
+            seen = self._seen(rgb, far, self._camera, stamp * 1e-9, *others)
         except VgpsError as error:
             self.get_logger().error(f"no reward: {error}", throttle_duration_sec=5.0)
             return
-        header = messages.header(pair[0], FRAME)
+        self._tell(stamp, seen, began)
+
+    def _seen(
+        self, rgb: Image, depth: Array, camera: Intrinsics, seconds: float, joints: Any = None, task: Any = None
+    ) -> Rewarded:
+        """joints, task: messages of the same moment, where they are listened to."""
+        if not isinstance(self.live, RobotReward):
+            return self.live(rgb, depth, camera, seconds)
+        if task is not None and task.episode != self._episode:  # nothing is where it was in the last one
+            self._episode = task.episode
+            self.live.forget()
+        arm = messages.arm_state_from_msg(joints, self.contract)
+        return self.live(rgb, depth, camera, seconds, arm.q, arm.gripper)
+
+    def _tell(self, stamp: int, seen: Rewarded, began: float) -> None:
+        header = messages.header(stamp, self._frame)
         told: dict[str, Any] = {"positions": seen.positions.ravel().tolist(), "confidences": seen.confidence.tolist()}
         self._keypoints.publish(msg.Keypoints(header=header, names=list(seen.names), **told))
         value = 0.0 if seen.value is None else seen.value
         ms = 1e3 * (time.perf_counter() - began)
         task = self.live.reward.task
         self._values.publish(msg.Reward(header=header, task=task, known=seen.value is not None, value=value, ms=ms))
+
+
+def _robot(p: dict[str, Any]) -> RobotReward:
+    return RobotReward(load_reward(Path(p["reward"])), p["points"], pose_of(p["camera_pose"]))
+
+
+def _person(p: dict[str, Any]) -> LiveReward:
+    from vgps_models.keypoints.hands import HandLandmarker, HandsConfig  # a robot is watched without MediaPipe
+    from vgps_models.keypoints.pose_landmarker import PoseConfig, PoseLandmarker
+
+    hands = HandLandmarker(HandsConfig(model=Path(p["hands"]) if p["hands"] else None))
+    arm = PoseLandmarker(PoseConfig(Path(p["pose"]))) if p["pose"] else None
+    return LiveReward(load_reward(Path(p["reward"])), p["points"], hands, arm=arm)
 
 
 def main() -> None:

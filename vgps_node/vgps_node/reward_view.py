@@ -50,7 +50,7 @@ def view_reward(config: ViewReward, progress: Callable[[int, int], None] = lambd
     ]
     write_whole(config.out, encode(np.stack(frames), max(1, round(1 / recording.period))))
     seen = [found for picture in watched.seen if picture is not None for found in [picture[1]]]
-    things = np.mean([found.things.known for found in seen], axis=0)
+    things = np.mean([found.things.points.known for found in seen], axis=0)
     return {
         "recording": recording.name,
         "task": reward.task,
@@ -69,7 +69,7 @@ def frame(image: Image, found: TaskSeen, values: Array, now: int, names: tuple[s
     canvas = Picture.fromarray(image)
     pen = ImageDraw.Draw(canvas)
     draw_person(pen, found.person)
-    for name, (u, v), known in zip(names, found.pixels, found.things.known, strict=True):
+    for name, (u, v), known in zip(names, found.things.pixels, found.things.points.known, strict=True):
         if np.isfinite(u):
             pen.ellipse([u - 5, v - 5, u + 5, v + 5], outline=(60, 200, 240) if known else (60, 60, 60), width=2)
             pen.text((u + 7, v - 6), name, fill=(255, 255, 255))

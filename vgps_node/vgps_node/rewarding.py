@@ -127,7 +127,7 @@ def check_reward(
         success = np.array([track.success for track in tracks])
         scores = {"episode": [reward.score(t) for t in tracks], "end": [float(reward.of(t)[-1]) for t in tracks]}
         out[who] = {"episodes": len(tracks), "successes": int(success.sum())}
-        out[who] |= {name: _ranked(np.array(found), success, config) for name, found in scores.items()}
+        out[who] |= {name: ranked(np.array(found), success, config.resamples) for name, found in scores.items()}
     return out
 
 
@@ -175,9 +175,12 @@ def _tracks(task: str, who: str, config: CheckReward) -> Iterator[Track]:
     world.close()
 
 
-def _ranked(scores: np.ndarray, success: np.ndarray, config: CheckReward) -> dict[str, Any]:
+def ranked(scores: np.ndarray, success: np.ndarray, resamples: int) -> dict[str, Any]:
+    """AUC of scores, with a 95 % bootstrap interval; SpecError where there is nothing to tell apart."""
+    if success.all() or not success.any():
+        raise SpecError(f"all {len(success)} episodes {'succeed' if success.all() else 'fail'}; ask for more of them")
     random, drawn = np.random.default_rng(0), list[float]()
-    for _ in range(config.resamples):
+    for _ in range(resamples):
         rows = random.integers(len(scores), size=len(scores))
         if 0 < success[rows].sum() < len(rows):
             drawn.append(ranking(scores[rows], success[rows]))

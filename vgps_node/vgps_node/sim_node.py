@@ -18,20 +18,22 @@ from vgps_msgs.srv import Reset, SetClock, Step
 from vgps_node import messages, topics
 from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, on_parameters, run
 from vgps_node.simulation import Simulation
+from vgps_sim.scene import FRONT
 
 
 class SimNode(Node):
     """Publishes observations and carries out the commands that answer them.
 
     Parameters: max_steps, control steps after which an episode is over; clock and latency [s], how time
-    passes at start; republish_after [s], steady time after which an unanswered observation is sent again.
+    passes at start; republish_after [s], steady time after which an unanswered observation is sent again; depth,
+    whether the front camera has depth too.
     """
 
     def __init__(self, context: Context) -> None:
         super().__init__("sim_node", context=context)
         self.contract = Contract.load()
-        parameters = declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=1.0)
-        self.sim, self._republish_after = Simulation(), 0.0
+        parameters = declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=1.0, depth=False)
+        self.sim, self._republish_after = Simulation(depth=parameters["depth"]), 0.0
         self.sim.set_clock(parameters["clock"], parameters["latency"])
         self._apply(parameters)
         on_parameters(self, self._apply)
@@ -40,6 +42,7 @@ class SimNode(Node):
         self._task = self.create_publisher(TaskState, self.contract.task.topic, LATCHED)
         self._images = {n: self.create_publisher(Image, f.topic, RELIABLE) for n, f in self.contract.images.items()}
         self._infos = {n: self.create_publisher(CameraInfo, topics.camera_info(n), RELIABLE) for n in self._images}
+        self._depth = self.create_publisher(Image, topics.camera_depth(FRONT), RELIABLE) if self.sim.depth else None
         self._transforms = topics.transform_publisher(self)
         self.create_subscription(JointTrajectory, topics.JOINT_COMMAND, self._on_command, RELIABLE)
         self.create_service(Reset, topics.RESET, self._on_reset)
@@ -111,6 +114,8 @@ class SimNode(Node):
             publisher.publish(messages.image_to_msg(pixels, stamp, frame))
             height, width, _ = pixels.shape
             self._infos[name].publish(messages.camera_info(stamp, frame, height, width, self.sim.fovy(name)))
+        if self._depth and snapshot.depth is not None:
+            self._depth.publish(messages.depth_to_msg(snapshot.depth, stamp, topics.camera_frame(FRONT)))
         if self._transforms:
             self._transforms(stamp, snapshot.arm)
 

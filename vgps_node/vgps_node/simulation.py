@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from vgps_models.errors import UnknownNameError, VgpsError
-from vgps_models.spaces import Image
+from vgps_models.spaces import Array, Image
 from vgps_node.bringup import CLOCKS
 from vgps_node.moments import ArmState, Moment, TaskState
 from vgps_sim.kinematics import JointCommand
+from vgps_sim.scene import FRONT
 from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import MAX_STEPS, World
 
@@ -34,12 +35,13 @@ class Snapshot:
     task: TaskState
     arm: ArmState
     images: Mapping[str, Image]
+    depth: Array | None = None  # [m] over the front camera's picture, where it is asked for
 
 
 class Simulation:
     """Episodes in one world a task; worlds are made when first needed and kept.
 
-    slice: time by which a realtime world moves at once [s].
+    slice: time by which a realtime world moves at once [s]. depth: snapshots have it.
     """
 
     def __init__(
@@ -47,11 +49,12 @@ class Simulation:
         *,
         max_steps: int = MAX_STEPS,
         slice: float = 0.02,
+        depth: bool = False,
         make_world: Callable[[str], World] = World,
     ) -> None:
         self.max_steps = max_steps
         self._limit = max_steps  # of the episode that runs
-        self.slice = slice
+        self.slice, self.depth = slice, depth
         self.clock, self.latency = "lockstep", 0.0
         self._make_world = make_world
         self._worlds: dict[str, World] = {}
@@ -170,7 +173,8 @@ class Simulation:
     def snapshot(self) -> Snapshot:
         """The present observation."""
         world, _ = self._episode()
-        return Snapshot(self._state, self.arm(), world.images())
+        depth = world.depth(FRONT, world.image_size, world.image_size) if self.depth else None
+        return Snapshot(self._state, self.arm(), world.images(), depth)
 
     def fovy(self, camera: str) -> float:
         """Vertical field of view [deg]."""

@@ -36,8 +36,17 @@ RUN_TASK = "/task/run"
 TOOL_FRAME = "tool"
 
 
+def camera_image(name: str) -> str:
+    return f"/camera/{name}/image_raw"
+
+
 def camera_info(name: str) -> str:
     return f"/camera/{name}/camera_info"
+
+
+def camera_depth(name: str) -> str:
+    """Depth that lies over the camera's pictures, named as realsense2_camera names it."""
+    return f"/camera/{name}/aligned_depth_to_color/image_raw"
 
 
 def camera_frame(name: str) -> str:

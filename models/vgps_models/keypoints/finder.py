@@ -6,6 +6,7 @@ mean over the highest one and its neighbours tells where (soft-argmax, as in 150
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from PIL import Image as Picture
 from torch import Tensor, nn
 
 from vgps_models import checkpoint
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.errors import UnknownNameError
+from vgps_models.keypoints.camera import require_picture
 from vgps_models.keypoints.located import Located
 from vgps_models.spaces import Array, Image
 
@@ -127,15 +129,22 @@ class PointFinder:
         net = PointNet(PointConfig.from_json(dict(card.architecture["encoder"])))
         return cls(checkpoint.module(name, net, tensors, "encoder"), names)
 
-    @torch.inference_mode()
     def __call__(self, image: Image) -> Located:
         """In a picture (height, width, 3) uint8 RGB of any size."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise DataError(f"a picture of shape {image.shape} and type {image.dtype}; expected (h, w, 3) uint8")
-        small, scale, corner = _fitted(image, self.net.config)
-        pixels, confidence = read_maps(self.net(torch.from_numpy(small)[None]), self.net.config)
-        at = (pixels[0, self._rows].numpy().astype(np.float64) + 0.5 - corner) / scale - 0.5
-        return Located(at, confidence[0, self._rows].numpy().astype(np.float64))
+        return self.every([image])[0]
+
+    @torch.inference_mode()
+    def every(self, images: Sequence[Image]) -> list[Located]:
+        """In each of one picture or more, looked at together."""
+        for image in images:
+            require_picture(image)
+        small, scales, corners = zip(*(_fitted(image, self.net.config) for image in images), strict=True)
+        pixels, confidence = read_maps(self.net(torch.from_numpy(np.stack(small))), self.net.config)
+        pixels, confidence = (made[:, self._rows].numpy().astype(np.float64) for made in (pixels, confidence))
+        return [
+            Located((at + 0.5 - corner) / scale - 0.5, sure)
+            for at, sure, scale, corner in zip(pixels, confidence, scales, corners, strict=True)
+        ]
 
 
 def _fitted(image: Image, config: PointConfig) -> tuple[Image, float, Array]:

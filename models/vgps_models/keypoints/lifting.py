@@ -71,6 +71,17 @@ def lift(
     return Points(points, np.where(known, np.clip(confidence, 0, 1) * share, 0.0))
 
 
+def on_planes(pixels: Array, camera: Intrinsics, pose: Array, heights: Array) -> Array:
+    """Where the rays of pixels (K, 2) meet horizontal planes of heights (K,) [m]: (K, 3), NaN where they do not.
+
+    pose (4, 4): of the camera in a frame with z up, which is that of heights and result.
+    """
+    rays = camera.lift(pixels, np.ones(len(pixels))) @ pose[:3, :3].T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        along = (heights - pose[2, 3]) / rays[:, 2]
+    return np.where((along > 0)[:, None], pose[:3, 3] + along[:, None] * rays, np.nan)
+
+
 def _patch(depth: Array, u: float, v: float, s: Lifting) -> tuple[float, float]:
     """Depth of the nearest surface around a pixel [m], and the share of the patch that shows it; NaN and 0 of none."""
     if not (np.isfinite(u) and np.isfinite(v)):

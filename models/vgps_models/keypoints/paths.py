@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,30 @@ def cleaned(
     ahead, back = _smooth(made, seconds, config.smoothing), _smooth(made[::-1], -seconds[::-1], config.smoothing)[::-1]
     made = (ahead + back) / 2  # each lags as much as the other leads
     return made, [gap for gap in gaps(np.asarray(known.any(axis=1)), seconds) if gap[1] > config.bridged + 1e-6]
+
+
+def carried(points: Array, hand: Array, near: float) -> Array:
+    """Points (T, K, 3) that are unknown for a while, with the hand (T, 3) where it must have had them.
+
+    What is lost in one place and found in another, both of which the hand came within `near` [m] of in between, went
+    with it from when it was nearest to the one until it was nearest to the other. Other gaps stay.
+    """
+    made = points.copy()
+    for k in range(points.shape[1]):
+        known = np.flatnonzero(np.isfinite(points[:, k]).all(1))
+        for lost, found in pairwise(known):
+            here, there = points[lost, k], points[found, k]
+            if found == lost + 1 or np.linalg.norm(there - here) < near:
+                continue
+            to_here, to_there = (np.linalg.norm(hand[lost : found + 1] - place, axis=1) for place in (here, there))
+            first, last = lost + int(to_here.argmin()), lost + int(to_there.argmin())
+            if max(to_here.min(), to_there.min()) > near or first >= last:
+                continue
+            made[lost:first, k], made[last : found + 1, k] = here, there
+            share = np.linspace(0, 1, last - first + 1)[:, None]
+            offset = (1 - share) * (here - hand[first]) + share * (there - hand[last])
+            made[first : last + 1, k] = hand[first : last + 1] + offset
+    return made
 
 
 def without_strays(points: Array, seconds: Array, config: PathConfig) -> Array:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vgps_models import checkpoint
 from vgps_models.errors import DataError
-from vgps_models.keypoints.finder import STRIDE, PointConfig, PointNet, read_maps
+from vgps_models.keypoints.finder import STRIDE, PointConfig, PointFinder, PointNet, read_maps
 from vgps_models.keypoints.pictures import Pictures
 from vgps_models.perception.heatmaps import cell_weights
 from vgps_models.perception.language import Language
@@ -27,6 +27,7 @@ class PointTraining:
 
     data: Path = Path("data/poses")  # pictures of `vgps poses`
     out: Path = Path("runs/points.safetensors")  # checkpoint to write
+    start: str = ""  # checkpoint of the same points to go on from: a shipped name or a path; empty: from scratch
     steps: int = 3000  # updates
     batch: int = 24  # pictures an update
     rate: float = 1.5e-3  # peak learning rate, AdamW, cosine
@@ -45,7 +46,7 @@ class _Trainer:
     def __init__(self, config: PointTraining, pictures: Pictures) -> None:
         self.config, self.pictures = config, pictures
         torch.manual_seed(config.seed)
-        self.net = PointNet(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = _begun(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.modules: dict[str, nn.Module] = {"encoder": self.net}
         self.parameters = list(self.net.parameters())
         self.optimiser = torch.optim.AdamW(self.parameters, config.rate, weight_decay=config.decay, fused=True)
@@ -96,6 +97,20 @@ class _Trainer:
         return told | {"px_median": float(np.median(error[found])), "px_p90": float(np.quantile(error[found], 0.9))}
 
 
+def _begun(config: PointTraining) -> PointNet:
+    """A fresh network, or that of the checkpoint to start from. DataError when that knows other points."""
+    if not config.start:
+        return PointNet(config.model)
+    net = PointFinder.load(config.start).net
+    if net.config != config.model:
+        raise DataError(f"{config.start} is of other points, sizes or channels than these pictures and settings")
+    return net.train()
+
+
+def _made_of(config: PointTraining) -> dict[str, str]:
+    return {"start_sha256": checkpoint.read_card(config.start).weights_sha256} if config.start else {}
+
+
 def target_maps(pixels: Tensor, shown: Tensor, config: PointConfig) -> Tensor:
     """`cell_weights` of points at pixels (B, K, 2) [px] of which some are `shown` (B, K)."""
     return cell_weights((pixels + 0.5) / STRIDE - 0.5, shown, *config.grid)
@@ -134,7 +149,7 @@ def train_points(config: PointTraining, *, stop_after: int | None = None) -> Pat
         data_sha256=data,
         git=provenance.git_revision(),
         command=provenance.command(),
-        settings=provenance.plain(asdict(config)),
+        settings=provenance.plain(asdict(config)) | _made_of(config),
         metrics=metrics,
     )
     checkpoint.save(config.out, card, trainer.modules, Language())

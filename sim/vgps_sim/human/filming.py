@@ -26,7 +26,7 @@ class Film:
     rgb (T, h, w, 3) uint8, depth (T, h, w) [m]. hand (T, 21, 3), elbow and shoulder (T, 3): true positions in the
     camera's frame [m], which has x to the right, y down and z forward. tip (T, 3): between the fingertips; pinch
     (T, 3, 3): axes there, x along the last bones, y from the thumb's pad to the index finger's; gap (T,): between the
-    pads [m]. camera_pose (4, 4): of the camera in the base frame.
+    pads [m]. things (T, N, 3): the task's landmarks. camera_pose (4, 4): of the camera in the base frame.
     """
 
     performance: Performance
@@ -40,6 +40,7 @@ class Film:
     tip: Array
     pinch: Array
     gap: Array
+    things: Array
     fps: int = FPS
 
     def __len__(self) -> int:
@@ -70,21 +71,17 @@ def film(
 
 
 def seen_by_camera(made: Film, *, holes: float, noise: float, seed: int = 0) -> Iterator[tuple[Image, Array]]:
-    """Colour, and depth [m] as a camera gives it: with noise [m], and 0 in a share of the pixels."""
+    """Colour, and depth [m] as a camera gives it."""
+    return with_noise(made.rgb, made.depth, holes=holes, noise=noise, seed=seed)
+
+
+def with_noise(rgb: Image, depth: Array, *, holes: float, noise: float, seed: int = 0) -> Iterator[tuple[Image, Array]]:
+    """Colour, and depth with noise [m], and 0 in a share of the pixels."""
     random = np.random.default_rng(seed)
-    for rgb, depth in zip(made.rgb, made.depth, strict=True):
-        noisy = depth + random.normal(0, noise, depth.shape)
-        noisy[random.random(depth.shape) < holes] = 0.0
-        yield rgb, noisy
-
-
-def camera_frame(stage: Stage, name: str) -> Array:
-    """Pose (4, 4) of a camera in the base frame: x to the right, y down, z forward."""
-    number, pose = stage.model.camera(name).id, np.eye(4)
-    # MuJoCo's cameras look along -z with y up.
-    pose[:3, :3] = stage.data.cam_xmat[number].reshape(3, 3) * (1.0, -1.0, -1.0)
-    pose[:3, 3] = stage.data.cam_xpos[number]
-    return pose
+    for colour, far in zip(rgb, depth, strict=True):
+        noisy = far + random.normal(0, noise, far.shape)
+        noisy[random.random(far.shape) < holes] = 0.0
+        yield colour, noisy
 
 
 class _Watching:
@@ -92,7 +89,7 @@ class _Watching:
         self.width, self.height = width, height
         self.camera: Intrinsics | None = None
         self.pose: Array | None = None
-        names = ("rgb", "depth", "hand", "elbow", "shoulder", "tip", "pinch", "gap")
+        names = ("rgb", "depth", "hand", "elbow", "shoulder", "tip", "pinch", "gap", "things")
         self.taken: dict[str, list[Any]] = {name: [] for name in names}
 
     def __call__(self, stage: Stage, views: Sequence[View]) -> None:
@@ -102,11 +99,12 @@ class _Watching:
         number = stage.model.camera(name).id
         if self.camera is None:
             self.camera = Intrinsics.of_fovy(self.width, self.height, float(stage.model.cam_fovy[number]))
-            self.pose = camera_frame(stage, name)
+            self.pose = stage.camera_pose(name)
         assert self.pose is not None
         rgb, depth = stage.filmed(name, self.height, self.width)
         seen = body.seen(stage.tip)
         points = {"hand": seen.hand, "elbow": seen.elbow, "shoulder": seen.shoulder, "tip": stage.tip.position}
+        points["things"] = stage.task.located(stage)
         taken = {"rgb": rgb, "depth": depth, "gap": np.array(stage.tip.gap)}
         taken |= {what: self._local(where) for what, where in points.items()}
         taken["pinch"] = self.pose[:3, :3].T @ seen.pinch

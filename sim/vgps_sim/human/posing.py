@@ -1,4 +1,4 @@
-"""Pictures of a person over a table, each another pose, with where the arm's joints and the things are in them.
+"""Pictures of a person or the robot over a table, each another pose, with where a person's joints and the things are.
 
 What a finder of points learns from, as `vgps_sim.scenes` is for the robot's encoder: in an episode hand and things are
 where they belong, and a finder that must find them anywhere wants the opposite.
@@ -13,12 +13,14 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.pictures import Labelled, write_pictures
 from vgps_models.spaces import Array
-from vgps_sim.human.filming import camera_frame
+from vgps_sim.human.arranging import arranged
+from vgps_sim.human.closer import coarsened, nearer
+from vgps_sim.human.labelling import POINTS, Shot, labelled
+from vgps_sim.human.robot_posing import robot_poses, robot_world
 from vgps_sim.objects import get_thing
 from vgps_sim.objects.kitchen import BALLS
 from vgps_sim.people.acting import home_of
@@ -30,10 +32,8 @@ from vgps_sim.people.views import View, free_view, whole_view
 from vgps_sim.scene import CAMERAS, look_at
 from vgps_sim.tasks import ALL_TASKS, Pouring, Task, get_task
 from vgps_sim.workers import one_thread
+from vgps_sim.world import World
 
-ARM = ("shoulder", "elbow", "wrist")
-POINTS = (*ARM, *dict.fromkeys(name for task in ALL_TASKS.values() for name in task.landmarks))
-THICK = {**dict.fromkeys(ARM, 0.075), "wrist": 0.05, "bottle_mouth": 0.02, "balls": 0.025}  # [m] of others their radius
 WHOLE = 0.65  # share of the pictures that show all of the arm
 HELD = 0.35  # share in which something is held
 
@@ -43,12 +43,14 @@ class PosesConfig:
     """Make labelled pictures."""
 
     out: Path = Path("data/poses")  # folder to write, a shard a sub-folder; whole shards are kept
-    count: int = 12_000  # pictures, spread evenly over the tasks
+    count: int = 16_000  # pictures, spread evenly over the tasks
     seed: int = 0  # with the shard's number it decides everything
     width: int = 256  # [px]
     height: int = 192  # [px]
     shard: int = 500  # pictures of a folder
     settings: int = 40  # tables, persons and lights of a folder
+    robot: float = 0.3  # share of the settings in which the robot is at work
+    nearer: float = 0.4  # share of the pictures that show a part alone, as a second look does
     processes: int = 2  # worker processes, one thread each
 
 
@@ -71,20 +73,27 @@ def _write_shard(job: tuple[PosesConfig, int, int]) -> int:
     folder = config.out / f"{start:07d}"
     if (folder / "meta.json").exists():
         return count
-    made: list[Labelled] = []
+    made, worlds = list[Labelled](), dict[str, World]()
     number = 0
     while len(made) < count:
         rng = np.random.default_rng([config.seed, start, number])
         task = get_task(list(ALL_TASKS)[(start // config.shard + number) % len(ALL_TASKS)])
         wanted = min(-(-config.shard // config.settings), count - len(made))
-        made += poses(task, rng, wanted, config.width, config.height)
+        size, near = (config.width, config.height), config.nearer
+        if rng.random() < config.robot:
+            world = worlds[task.id] = worlds.get(task.id) or robot_world(task.id)
+            made += robot_poses(world, rng, wanted, size, near)
+        else:
+            made += poses(task, rng, wanted, size, near)
         number += 1
+    for world in worlds.values():
+        world.close()
     write_pictures(folder, POINTS, made)
     return count
 
 
-def poses(task: Task, rng: np.random.Generator, count: int, width: int, height: int) -> list[Labelled]:
-    """So many pictures of one person at one table."""
+def poses(task: Task, rng: np.random.Generator, count: int, size: tuple[int, int], near: float = 0.0) -> list[Labelled]:
+    """So many pictures (width, height) [px] of one person at one table, a share of them from `nearer` by."""
     body = Person(rng)
     if isinstance(task, Pouring):
         body.lean_over(rng)
@@ -92,15 +101,15 @@ def poses(task: Task, rng: np.random.Generator, count: int, width: int, height: 
     setting = make_setting(task, body, [View("eye", CAMERAS["front"])], task.layout(rng), rng)
     stage = Stage(task, setting, body, Tip(home_of(body.side, rng), body.natural_yaw, 0.04))
     try:
-        return [_pose(stage, body, rng, width, height) for _ in range(count)]
+        return [_pose(stage, body, rng, size, rng.random() < near) for _ in range(count)]
     finally:
         stage.close()
 
 
-def _pose(stage: Stage, body: Person, rng: np.random.Generator, width: int, height: int) -> Labelled:
-    task = stage.task
+def _pose(stage: Stage, body: Person, rng: np.random.Generator, size: tuple[int, int], near: bool) -> Labelled:
+    task, (width, height) = stage.task, size
     stage.release()
-    places = task.layout(rng)
+    places = arranged(task, rng)
     for name, place in places.items():
         stage.put(name, place, stage.rest_height(name))
     stage.stand(_anywhere(stage, body, rng))
@@ -112,35 +121,15 @@ def _pose(stage: Stage, body: Person, rng: np.random.Generator, width: int, heig
     outline = body.seen(stage.tip).outline
     view = whole_view if whole else free_view
     camera = view("eye", body, np.concatenate([outline, on_table]) if whole else on_table, rng).camera
+    if near:
+        camera = nearer(camera, np.array([points[name] for name in ("wrist", *task.landmarks)]), rng)
     number = stage.model.camera("eye").id
     stage.model.cam_pos[number], stage.model.cam_quat[number] = camera.position, look_at(camera)
     stage.model.cam_fovy[number] = camera.fovy
     mujoco.mj_forward(stage.model, stage.data)
     rgb, depth = stage.filmed("eye", height, width)
-    return labelled(rgb, depth, Intrinsics.of_fovy(width, height, camera.fovy), camera_frame(stage, "eye"), points)
-
-
-def labelled(
-    rgb: NDArray[np.uint8], depth: Array, camera: Intrinsics, pose: Array, points: dict[str, Array]
-) -> Labelled:
-    """points: where those of `POINTS` are that there are (3,) [m], in the frame in which the camera is at `pose`."""
-    pixels, shown = np.zeros((len(POINTS), 2)), np.zeros(len(POINTS), bool)
-    under = np.zeros(len(POINTS))
-    for k, name in enumerate(POINTS):
-        if name not in points:
-            continue
-        local = (points[name] - pose[:3, 3]) @ pose[:3, :3]
-        if local[2] < 0.05:
-            continue
-        pixels[k] = camera.project(local)
-        u, v = np.round(pixels[k]).astype(int)
-        if not (0 <= u < camera.width and 0 <= v < camera.height):
-            continue
-        surface = float(np.median(depth[max(0, v - 1) : v + 2, max(0, u - 1) : u + 2]))
-        thick = THICK.get(name) or 1.3 * get_thing(name).radius
-        under[k] = (local[2] - surface) * np.linalg.norm(local) / local[2]
-        shown[k] = abs(under[k]) < thick
-    return Labelled(rgb, pixels, shown, under)
+    rgb = coarsened(rgb, rng) if near else rgb
+    return labelled(Shot(rgb, depth, Intrinsics.of_fovy(width, height, camera.fovy), stage.camera_pose("eye")), points)
 
 
 def _arm(body: Person, tip: Tip) -> dict[str, Array]:

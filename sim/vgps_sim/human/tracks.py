@@ -53,7 +53,7 @@ def acted(world: World, seed: int, quality: str) -> Track:
 
     def watch(world: World) -> None:
         tool, _ = world.tool_pose()
-        gap = 2 * world.joints().gripper * world.arm.gripper_travel
+        gap = world.arm.gap(world.joints().gripper)
         moments.append((tool, gap, 0.0, world.task.located(world)))
 
     shown = demonstrate(world, seed, quality, watch)
@@ -71,7 +71,7 @@ def recorded(columns: Columns, arm: Arm) -> Iterator[Track]:
                 f"episode {episode} of {task.id} has {state.shape[1]} privileged numbers a frame, not {len(names)}; "
                 "rewards over points need simulated episodes, as `vgps collect` makes them"
             )
-        gap = 2 * proprio[:, -1] * arm.gripper_travel
+        gap = arm.gap(proprio[:, -1])
         # Of the standard tasks the things go by what they are to the task.
         who = ("object", "target", "distractor") if isinstance(task, PickPlace) else task.landmarks
         points = np.stack([state[:, [names.index(f"{one}_{axis}") for axis in "xyz"]] for one in who], 1)

@@ -9,9 +9,8 @@ import numpy as np
 
 from vgps_models.spaces import Array
 from vgps_sim.people.parts import TABLE, Embodiment
-from vgps_sim.scene import CAMERAS, Camera, look_at
+from vgps_sim.scene import CAMERAS, FRONT, Camera, look_at
 
-FRONT = "front"
 IN_FRONT = 0.9  # [rad] to either side of the front camera in which nobody stands when it films
 
 INSIDE = 0.85  # of the way from the middle of the picture to its edge
@@ -32,8 +31,8 @@ def front_view(rng: np.random.Generator) -> View:
     return View(FRONT, _camera(position, target, camera.fovy + rng.uniform(-1.5, 1.5)))
 
 
-def free_view(name: str, embodiment: Embodiment, points: Array, rng: np.random.Generator) -> View:
-    """Anywhere around the table from where `points` (n, 3) [m] are in the picture and not hidden."""
+def free_view(name: str, embodiment: Embodiment | None, points: Array, rng: np.random.Generator) -> View:
+    """Anywhere around the table from where `points` (n, 3) [m] are in the picture and not hidden by an embodiment."""
     while True:
         azimuth, elevation = rng.uniform(-np.pi, np.pi), rng.uniform(0.3, 1.15)
         fovy, around = rng.uniform(34.0, 60.0), rng.uniform(0.17, 0.27)
@@ -42,7 +41,7 @@ def free_view(name: str, embodiment: Embodiment, points: Array, rng: np.random.G
         direction = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
         target = TABLE + [0, 0, 0.035] + rng.uniform(-0.04, 0.04, 3)
         camera = _camera(target + distance * np.array(direction), target, fovy)
-        if _shows(camera, points) and not embodiment.hides(np.array(camera.position), points):
+        if _shows(camera, points) and not (embodiment and embodiment.hides(np.array(camera.position), points)):
             return View(name, camera)
 
 

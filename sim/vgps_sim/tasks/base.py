@@ -99,6 +99,11 @@ class Task(Protocol):
         """Names of the points by which one can see how the task stands."""
         ...
 
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """Of the things those that nobody lifts."""
+        ...
+
     def goal(self, physics: Physics) -> Goal:
         """What is to be done now."""
         ...

@@ -42,6 +42,10 @@ class PickPlace:
         return np.stack([physics.position(name) for name in self.things])
 
     @property
+    def standing(self) -> tuple[str, ...]:
+        return (self.target,)
+
+    @property
     def only_goal(self) -> Goal:
         return Goal(self.object, self.target, self.reach, self.heights)
 

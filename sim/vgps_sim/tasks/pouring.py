@@ -46,6 +46,10 @@ class Pouring:
         """The bottle is two points, so that one sees how it leans; the balls are one, in their middle."""
         return (self.bottle, "bottle_mouth", self.bowl, "balls")
 
+    @property
+    def standing(self) -> tuple[str, ...]:
+        return (self.bowl,)
+
     def located(self, physics: Physics) -> Array:
         balls = np.mean([physics.position(ball) for ball in BALLS], axis=0)
         return np.stack([physics.position(self.bottle), self.mouth(physics), physics.position(self.bowl), balls])

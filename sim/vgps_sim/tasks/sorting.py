@@ -36,6 +36,10 @@ class Sorting:
     def landmarks(self) -> tuple[str, ...]:
         return self.things
 
+    @property
+    def standing(self) -> tuple[str, ...]:
+        return tuple(goal.target for goal in self.goals)
+
     def located(self, physics: Physics) -> Array:
         return np.stack([physics.position(name) for name in self.things])
 

@@ -71,10 +71,10 @@ def scenes(arguments: Sequence[str], *, prog: str) -> int:
 
 
 def poses(arguments: Sequence[str], *, prog: str) -> int:
-    """Make labelled pictures of a person over a table, from which a finder of joints and things learns.
+    """Make labelled pictures of a person or the robot over a table, from which a finder of joints and things learns.
 
     Examples:
-        vgps poses --out data/poses --count 10000
+        vgps poses --out data/poses --count 16000
     """
     from vgps_sim.human.posing import PosesConfig, collect_poses
 

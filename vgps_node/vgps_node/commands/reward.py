@@ -1,4 +1,4 @@
-"""vgps reward learn|check|relabel|compare|view"""
+"""vgps reward learn|check|seen|relabel|compare|view"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vgps_node.cli import choose
 from vgps_node.commands.collect import bar
 from vgps_node.commands.numbers import Measured, tell
 
-PARTS = ("learn", "check", "relabel", "compare", "view")
+PARTS = ("learn", "check", "seen", "relabel", "compare", "view")
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
@@ -22,13 +22,14 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps reward learn --task sort_onions --out runs/sort_onions.safetensors
         vgps reward learn --task sort_onions --method perceptual --out runs/sort_onions_perceptual.safetensors
         vgps reward check runs/sort_onions.safetensors --json runs/reward-check.json
+        vgps reward seen runs/sort_onions.safetensors --who robot person --json runs/reward-seen.json
         vgps reward relabel data/onions --rewards runs/sort_onions.safetensors
         vgps reward compare data/onions --rewards success runs/sort_onions.safetensors --json runs/compare.json
         vgps reward view data/film --reward runs/sort_onions.safetensors --out runs/reward.mp4
         vgps train critic --data data/onions --rewards data/onions.reward-irl.parquet --policy runs/policy.safetensors
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
-    parts = {"learn": _learn, "check": _check, "relabel": _relabel, "compare": _compare, "view": _view}
+    parts = {"learn": _learn, "check": _check, "seen": _seen, "relabel": _relabel, "compare": _compare, "view": _view}
     return parts[part](rest, f"{prog} {part}")
 
 
@@ -48,6 +49,16 @@ def _check(arguments: Sequence[str], prog: str) -> int:
     asked = tyro.cli(Measured[CheckReward], args=list(arguments), prog=prog, description=CheckReward.__doc__)
     with bar() as progress:
         found = check_reward(asked.settings, _lines(progress))
+    tell(found, asked.json)
+    return 0
+
+
+def _seen(arguments: Sequence[str], prog: str) -> int:
+    from vgps_node.seen_check import SeenReward, check_seen
+
+    asked = tyro.cli(Measured[SeenReward], args=list(arguments), prog=prog, description=SeenReward.__doc__)
+    with bar() as progress:
+        found = check_seen(asked.settings, _lines(progress))
     tell(found, asked.json)
     return 0
 

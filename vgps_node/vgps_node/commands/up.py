@@ -44,6 +44,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps up sim --rule first --k 1               the bare policy
         vgps up sim --clock realtime                 against the wall clock
         vgps up sim --progress none                  nobody says how far along it is
+        vgps up sim --reward runs/rewards/carrot.safetensors    what a learned reward says of it, on /reward/value
         vgps up sim --progress learned+gvl --progress.gvl.chat.model NAME    so does a vision-language model
         vgps run "put the spoon on the towel"         then, in another terminal
     """
