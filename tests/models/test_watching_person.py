@@ -8,7 +8,7 @@ import pytest
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.hands import LANDMARKS, Hand
 from vgps_models.keypoints.located import Located
-from vgps_models.keypoints.person import ARM, PersonWatcher
+from vgps_models.keypoints.person import ARM, PersonWatcher, WatchConfig
 from vgps_models.keypoints.task import TaskWatcher, finder
 
 CAMERA = Intrinsics.of_fovy(320, 240, 50.0)
@@ -51,8 +51,19 @@ def test_a_hand_is_looked_for_around_the_wrist_and_told_in_the_whole_picture():
 def test_where_nothing_is_around_the_wrist_all_of_the_picture_is_looked_at():
     look, looked = watcher(lambda shape: [hand_at(WRIST)] if shape[0] == 320 else [], arm())
     seen = look(RGB, depth())
-    assert len(looked) == 2 and seen.hand_pixels[0] == pytest.approx(WRIST)
+    assert len(looked) == len(WatchConfig().around) + 1 and seen.hand_pixels[0] == pytest.approx(WRIST)
     assert watcher(lambda shape: [], arm())[0](RGB, depth()).hands == 0
+
+
+def test_a_hand_that_is_missed_at_one_size_is_looked_for_at_others():
+    first = watcher(lambda shape: [], arm())
+    first[0](RGB, depth())
+    for at, size in enumerate(first[1][:-1]):
+        look, looked = watcher(
+            lambda shape, size=size: [hand_at(np.full(2, size[0] / 2))] if shape == size else [], arm()
+        )
+        seen = look(RGB, depth())
+        assert looked == first[1][: at + 1] and seen.hand_pixels[0] == pytest.approx(WRIST, abs=1)
 
 
 def test_without_a_wrist_all_of_the_picture_is_looked_at():

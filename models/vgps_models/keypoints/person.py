@@ -30,7 +30,7 @@ class ArmFinder(Protocol):
 @dataclass(frozen=True)
 class WatchConfig:
     sure: float = 0.4  # confidence from which a joint of the arm counts as seen
-    around: float = 0.3  # [m] of the picture to each side of the wrist in which the hand is looked for
+    around: tuple[float, ...] = (0.3, 0.22, 0.4)  # [m] to each side of the wrist where the hand is looked for, in turn
     near: float = 0.15  # [m] between the arm's wrist and the hand's, beyond which the hand is another's
     reach: tuple[float, float] = (0.75, 0.42)  # [m] from the wrist beyond which no shoulder is, and no elbow
     hand: Lifting = field(default_factory=Lifting)
@@ -88,12 +88,13 @@ class PersonWatcher:
         return PersonSeen(lifted[best], hands[best].pixels, arm, pixels, hands[best].side, len(hands))
 
     def _hands(self, rgb: Image, pixel: Array, wrist: Array) -> Sequence[Hand]:
-        """With pixels of the whole picture. The detector wants squares."""
+        """With pixels of the whole picture. The detector wants squares, and in some misses what it finds in others."""
         if np.isfinite(wrist).all():
-            half = round(max(48.0, self.config.around * self.camera.fx / wrist[2]))
-            corner = np.round(pixel).astype(int) - half
-            if found := self.find_hands(_square(rgb, corner, 2 * half)):
-                return [Hand(hand.pixels + corner, hand.side, hand.confidence) for hand in found]
+            for around in self.config.around:
+                half = round(max(48.0, around * self.camera.fx / wrist[2]))
+                corner = np.round(pixel).astype(int) - half
+                if found := self.find_hands(_square(rgb, corner, 2 * half)):
+                    return [Hand(hand.pixels + corner, hand.side, hand.confidence) for hand in found]
         height, width = rgb.shape[:2]
         return self.find_hands(_square(rgb, np.zeros(2), max(height, width)))
 

@@ -59,27 +59,26 @@ def everything() -> list[Experiment]:
 
 
 def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: str, folder: Path) -> Path:
-    lines = [
-        "# Filtering by progress",
-        "",
+    about = [
         "Whether a policy gets better when its data are chosen or weighed by the learned progress estimator, which",
         f"sees images alone. `{DATA}` holds 1200 episodes of mixed quality (seeds from 40000) that it never saw.",
         "Made by `vgps study make|play|page --study filtering`; all sides play the same seeds with one candidate.",
-        "",
-        *remarks.strip().splitlines(),
-        "",
-        *markdown.table(["side", "learns from"], ([kind, what] for kind, (_, _, what) in KINDS.items())),
-        "",
     ]
+    sections = list[str]()
     names = [e.name for e in everything() if e.name in records]
     if names:
-        lines += _together(records, names, pictures)
+        sections += _together(records, names, pictures)
     for name in names:
-        lines += [f"## Training seed {name[-1]}", ""]
-        lines += [*markdown.sides(records[name], "everything", list(KINDS), "everything"), "", LINKS.source([name]), ""]
-    lines += LINKS.sources(records, [e.name for e in everything()])
-    page.write_text("\n".join(lines).rstrip() + "\n")
-    return page
+        sections += [f"## Training seed {name[-1]}", ""]
+        sections += [
+            *markdown.sides(records[name], "everything", list(KINDS), "everything"),
+            "",
+            LINKS.source([name]),
+            "",
+        ]
+    sections += LINKS.sources(records, [e.name for e in everything()])
+    table = markdown.table(["side", "learns from"], ([kind, what] for kind, (_, _, what) in KINDS.items()))
+    return markdown.write_page(page, "Filtering by progress", about, remarks, table, sections)
 
 
 def _together(records: Mapping[str, Record], names: list[str], pictures: Path) -> list[str]:

@@ -49,6 +49,15 @@ class Links:
         ]
 
 
+def write_page(
+    page: Path, title: str, about: Sequence[str], remarks: str, sides: Sequence[str], sections: Sequence[str]
+) -> Path:
+    """A study's page from lines: what it is about, what was learned, a table of its sides, and sections."""
+    lines = [f"# {title}", "", *about, "", *remarks.strip().splitlines(), "", *sides, "", *sections]
+    page.write_text("\n".join(lines).rstrip() + "\n")
+    return page
+
+
 def sides(record: Record, baseline: str, names: Sequence[str], label: str = "bare") -> list[str]:
     """Rates of the named sides by task, and their paired differences to the baseline."""
     tasks = list(dict.fromkeys(record.tasks))

@@ -69,26 +69,20 @@ def everything() -> list[Experiment]:
 
 
 def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: str, folder: Path) -> Path:
-    lines = [
-        "# Critics that were told no outcome",
-        "",
+    about = [
         "Rewards learned from watching a person (`vgps reward learn`) label the robot's data (`vgps reward relabel`);",
         "critics learn from the labels alone (`vgps train critic --rewards`). Made by `vgps study make|play|page",
         "--study rewards`. All sides guide one frozen policy on the same report seeds, ten candidates, two steps of a",
         "chunk executed. [Rewards from demonstrations](reference/irl.md) says how the rewards come about.",
-        "",
-        *remarks.strip().splitlines(),
-        "",
-        *markdown.table(["critic", "learns from"], SIDES.items()),
-        "",
     ]
+    sections = list[str]()
     names = [e.name for e in everything()]
     for name in names:
         if name in records:
-            lines += _played(records[name], pictures)
-    lines += LINKS.sources(records, names)
-    page.write_text("\n".join(lines).rstrip() + "\n")
-    return page
+            sections += _played(records[name], pictures)
+    sections += LINKS.sources(records, names)
+    table = markdown.table(["critic", "learns from"], SIDES.items())
+    return markdown.write_page(page, "Critics that were told no outcome", about, remarks, table, sections)
 
 
 def _played(record: Record, pictures: Path) -> list[str]:

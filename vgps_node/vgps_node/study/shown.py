@@ -59,26 +59,20 @@ def everything() -> list[Experiment]:
 
 
 def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: str, folder: Path) -> Path:
-    lines = [
-        "# Policies that learned from what people showed",
-        "",
+    about = [
         "A person's performances are watched, retargeted and carried out by the robot in simulation",
         "(`vgps collect --by person`, [A person's motion on a robot's arm](reference/retarget.md)); policies learn",
         "from them. Made by `vgps study make|play|page --study shown`. All sides play the same report seeds, two steps",
         "of a chunk executed.",
-        "",
-        *remarks.strip().splitlines(),
-        "",
-        *markdown.table(["policy", "learns from"], SIDES.items()),
-        "",
     ]
+    sections = list[str]()
     names = [e.name for e in everything()]
     for name in names:
         if name in records:
-            lines += _played(records[name], pictures)
-    lines += LINKS.sources(records, names)
-    page.write_text("\n".join(lines).rstrip() + "\n")
-    return page
+            sections += _played(records[name], pictures)
+    sections += LINKS.sources(records, names)
+    table = markdown.table(["policy", "learns from"], SIDES.items())
+    return markdown.write_page(page, "Policies that learned from what people showed", about, remarks, table, sections)
 
 
 def _played(record: Record, pictures: Path) -> list[str]:

@@ -106,26 +106,19 @@ def everything() -> list[Experiment]:
 
 
 def write(records: Mapping[str, Record], page: Path, pictures: Path, remarks: str, folder: Path) -> Path:
-    lines = [
-        "# Critics that learned from watching",
-        "",
+    about = [
         "V-PTR (arXiv 2309.13041): an image network learns the values of frames (ICVF, arXiv 2304.04782) from videos",
         "of hands, cranes and tridents at the tasks, without a single action; a critic for the robot then starts from",
         "it. Made by `vgps study make|play|page --study vptr`. All sides of a table guide one frozen policy on the",
         "same report seeds, ten candidates, two steps of a chunk executed.",
-        "",
-        *remarks.strip().splitlines(),
-        "",
-        *markdown.table(["critic", "sees with"], ([start, what] for start, (_, what) in SIDES.items())),
-        "",
-        *_values(folder, pictures),
     ]
+    sections = _values(folder, pictures)
     shares = {f"{s} %": f"robot-data-{s}" for s in SHARES if f"robot-data-{s}" in records}
-    lines += _compared("Robot data", shares, records, pictures)
-    lines += _compared("Elsewhere", {name: name for name in ELSEWHERE if name in records}, records, pictures)
-    lines += LINKS.sources(records, [e.name for e in everything()])
-    page.write_text("\n".join(lines).rstrip() + "\n")
-    return page
+    sections += _compared("Robot data", shares, records, pictures)
+    sections += _compared("Elsewhere", {name: name for name in ELSEWHERE if name in records}, records, pictures)
+    sections += LINKS.sources(records, [e.name for e in everything()])
+    table = markdown.table(["critic", "sees with"], ([start, what] for start, (_, what) in SIDES.items()))
+    return markdown.write_page(page, "Critics that learned from watching", about, remarks, table, sections)
 
 
 def keep_values(folder: Path) -> None:
