@@ -17,11 +17,11 @@ from vgps_models.irl.learned import LearnedReward
 from vgps_models.irl.rewards import load_reward
 from vgps_models.irl.tracks import Track
 from vgps_models.keypoints.lifting import metres
-from vgps_models.keypoints.photographs import percentiles
 from vgps_models.keypoints.task import TaskWatchConfig
 from vgps_models.rgbd.folder import write_folder
 from vgps_models.rgbd.recording import open_recording
 from vgps_models.spaces import Array
+from vgps_models.spread import percentiles
 from vgps_node.live_robot import RobotReward
 from vgps_node.rewarding import WHO, ranked
 from vgps_node.seen_tracks import watch, watcher

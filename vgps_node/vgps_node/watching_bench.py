@@ -15,6 +15,7 @@ from vgps_models.keypoints.paths import PathConfig
 from vgps_models.keypoints.person import ARM, WatchConfig
 from vgps_models.rgbd.folder import write_folder
 from vgps_models.spaces import Array
+from vgps_models.spread import percentiles
 from vgps_node.retargeting import Retarget, Retargeted, retargeted
 from vgps_sim.human.filming import Film, film, seen_by_camera
 from vgps_sim.retarget.chains import CHAINS, get_chain
@@ -85,9 +86,10 @@ def _compared(rows: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
 def _judged(made: Film, config: WatchingBench, number: int) -> dict[str, Any]:
     with TemporaryDirectory(prefix="film") as folder:
         frames = seen_by_camera(made, holes=config.holes, noise=config.noise, seed=number)
-        write_folder(Path(folder), made.camera, frames, fps=config.fps)
+        recording = Path(folder) / "film"  # errors tell its name
+        write_folder(recording, made.camera, frames, fps=config.fps)
         began = time.perf_counter()
-        asked = Retarget(Path(folder), points=config.points, pose=config.pose, watch=config.watch, paths=config.paths)
+        asked = Retarget(recording, points=config.points, pose=config.pose, watch=config.watch, paths=config.paths)
         result = retargeted(asked)
         seconds = time.perf_counter() - began
     arms: dict[str, Any] = {}
@@ -127,4 +129,4 @@ def _known(apart: Array) -> Array:
 
 
 def _spread(found: Array) -> dict[str, float]:
-    return {"count": len(found), **{f"p{q}": round(float(np.percentile(found, q)), 2) for q in (50, 90)}}
+    return {"count": len(found), **percentiles(found, digits=2)}

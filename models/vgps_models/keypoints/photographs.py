@@ -18,6 +18,7 @@ from PIL import Image as Picture
 from vgps_models.errors import DataError
 from vgps_models.keypoints.hands import LANDMARKS, Hand
 from vgps_models.spaces import Array, Image
+from vgps_models.spread import percentiles
 
 MARKS = "hands.json"
 OWN = 1.0  # [palms] mean distance from the marks below which what is found is that hand
@@ -122,8 +123,3 @@ def measure(photographs: dict[str, Photograph], find: Callable[[Image], Sequence
         "far": round(float(np.mean(palms > FAR)), 3) if len(palms) else None,
         "each": each,
     }
-
-
-def percentiles(values: Array, which: Sequence[int] = (50, 90), digits: int = 3) -> dict[str, float]:
-    """Empty of nothing."""
-    return {f"p{q}": round(float(np.percentile(values, q)), digits) for q in which} if len(values) else {}

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from vgps_models.keypoints.hands import UNDER, Hand, HandLandmarker, HandsConfig
 from vgps_models.keypoints.lifting import Lifting, lift, metres
-from vgps_models.keypoints.photographs import measure, percentiles, read_photographs
+from vgps_models.keypoints.photographs import measure, read_photographs
 from vgps_models.spaces import Image
+from vgps_models.spread import percentiles
 from vgps_sim.human.filming import Film, film
 from vgps_sim.tasks import TASKS
 

@@ -14,6 +14,7 @@ from vgps_models.keypoints.marker_set import Base, Board, MarkerSet, Worn
 from vgps_models.keypoints.markers import Markers, MarkersSeen
 from vgps_models.keypoints.planar import Trust
 from vgps_models.spaces import Array
+from vgps_models.spread import percentiles
 from vgps_sim.marked.table import THIN, MarkedTable, Shot, posed
 
 MIDDLE = (0.25, 0.0, 0.0)  # [m] of the board on the table, in the base frame
@@ -129,7 +130,7 @@ def _things(told: Array, whole: NDArray[np.bool_]) -> dict[str, Any]:
 
 def _spread(values: Array) -> dict[str, float]:
     known = values[np.isfinite(values)]
-    return {f"p{q}": round(float(np.percentile(known, q)), 2) for q in (50, 90, 99)} if len(known) else {}
+    return percentiles(known, (50, 90, 99), digits=2)
 
 
 def _share(yes: NDArray[np.bool_]) -> float:
