@@ -34,6 +34,7 @@ class TaskClient:
     """
 
     ANSWER = 2.0  # [s] after which a request that may be repeated is
+    LATE = 1.0  # [s] after the result in which the last estimate may still come
     GONE = 2.0  # [s] without the action's server after which the graph is gone
 
     def __init__(self, domain: int | None = None) -> None:
@@ -79,13 +80,23 @@ class TaskClient:
 
         feedback: called with what the graph tells meanwhile. Raises NoGraphError when the graph goes away.
         """
+        told = math.nan
+
+        def hear(message: Any) -> None:
+            nonlocal told
+            told = message.feedback.progress
+            feedback(message.feedback)
+
         with self._hearing_interrupts():
-            handle = self._until(
-                self._action.send_goal_async(goal, feedback_callback=lambda message: feedback(message.feedback))
-            )
+            handle = self._until(self._action.send_goal_async(goal, feedback_callback=hear))
             if not handle.accepted:
                 raise VgpsError(f"{TASK} rejected the goal without saying why; its log may")
-            return self._until(handle.get_result_async(), on_interrupt=handle.cancel_goal_async).result
+            result = self._until(handle.get_result_async(), on_interrupt=handle.cancel_goal_async).result
+            # The last estimate was told before the result, on a topic of its own, and may be heard after it.
+            deadline = time.monotonic() + self.LATE
+            while not (math.isnan(result.progress) or told == result.progress) and time.monotonic() < deadline:
+                self._executor.spin_once(timeout_sec=0.05)
+            return result
 
     @property
     def interrupted(self) -> bool:
