@@ -108,7 +108,7 @@ def look_through(root: Path) -> Found:
                 longer[camera] = max(seconds, longer.get(camera, 0.0))
         except DataError as error:
             if name not in bad:
-                problems.append(Problem(name, str(error)))
+                problems.append(Problem(name, str(error).removeprefix(f"{name} of {root}").removeprefix(":").strip()))
             bad.add(name)
     notes += [note for note in data.notes if note not in notes]
     notes += [

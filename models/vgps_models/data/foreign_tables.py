@@ -158,14 +158,16 @@ class Tables:
 def _table_rows(root: Path) -> list[Row]:
     """The rows of all episode tables, without statistics, which make a row a hundred times as large."""
     tables: list[pa.Table] = []
-    try:
-        for path in sorted(root.glob(EPISODES_PATH.split("/chunk-")[0] + "/*/*.parquet")):
+    for path in sorted(root.glob(EPISODES_PATH.split("/chunk-")[0] + "/*/*.parquet")):
+        try:
             names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
-            tables.append(read_parquet(path, names))
-        whole = pa.concat_tables(tables, promote_options="permissive").to_pylist() if tables else []
-    except (OSError, pa.ArrowException, DataError) as error:
-        raise DataError(f"{root}: its episode table cannot be read ({error})") from None
-    return whole
+            tables.append(pq.read_table(path, columns=names))
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path}, a table of episodes, is damaged ({error}); get it anew") from None
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").to_pylist() if tables else []
+    except pa.ArrowException as error:
+        raise DataError(f"{root}: its tables of episodes do not fit together ({error})") from None
 
 
 def _jsonl(path: Path) -> list[Row]:
