@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import foreign_sets as sets  # pyright: ignore[reportMissingImports]
@@ -11,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vgps_models.data.foreign_check import look_into, look_through
 from vgps_models.data.foreign_lerobot import ForeignDataSet
 from vgps_models.data.lerobot_info import camera_map, find_camera, words
-from vgps_models.errors import DataError, SpecError, UnknownNameError
+from vgps_models.errors import DataError, SpecError, UnknownNameError, VgpsError
 from vgps_models.progress.footage import open_footage, scene_of
 from vgps_models.video.sources import SourceOptions, open_sources
 
@@ -33,6 +35,12 @@ def with_tasks(root: Path, *tasks: object, text: bool = False) -> Path:
     pq.write_table(table.set_column(table.column_names.index("tasks"), "tasks", column), root / TABLE)
     sets.table(root / "meta/tasks.parquet", {"task_index": [0], "__index_level_0__": pa.array([None], pa.string())})
     return root
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("whole")
+    return {"v3": sets.v3(folder / "v3", lengths=(4, 4)), "v2": sets.v2(folder / "v2", lengths=(4, 4))}
 
 
 @pytest.mark.parametrize("value", NOTHING, ids=repr)
@@ -270,3 +278,61 @@ def test_links_to_elsewhere_are_followed_and_paths_that_leave_are_not(tmp_path: 
         sets.write_info(root, video_path=pattern)
         with pytest.raises(DataError, match="outside"):
             open_footage(root).scene(0)
+
+
+ODD = (None, 0, -1, 3.5, "x", [], [1], {}, {"a": 1}, True, math.nan, math.inf, "{0}", "{video_key", ["x", None], 10**12)
+SHAPES = ([48, 64, 1], [3, 48, 64], "image", [None, 1, 2])
+INFO_KEYS = ("codebase_version", "features", "data_path", "video_path", "chunks_size", "robot_type", "total_frames")
+FEATURE_KEYS = ("dtype", "shape", "names", "info")
+ROW_COLUMNS = ("timestamp", "frame_index", "episode_index", "task_index", "next.success")
+LISTED = ("episode_index", "tasks", "length", "data/chunk_index", f"videos/{sets.FRONT}/from_timestamp",
+          f"videos/{sets.FRONT}/to_timestamp")  # fmt: skip
+few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def read_or_named(root: Path) -> None:
+    """Every way to read it gives something or raises an error of ours; looking through it raises none."""
+    look_through(root)
+    for read in (look_into, lambda path: open_footage(path, "go").scene(1), lambda path: open_sources([str(path)])):
+        with suppress(VgpsError):
+            read(root)
+
+
+@few
+@given(layout=st.sampled_from(["v3", "v2"]), key=st.sampled_from(INFO_KEYS), value=st.sampled_from(ODD))
+def test_an_odd_info_is_read_or_named(whole, tmp_path_factory, layout: str, key: str, value: object) -> None:
+    root = tmp_path_factory.mktemp("odd") / "set"
+    shutil.copytree(whole[layout], root)
+    sets.write_info(root, **{key: value})
+    read_or_named(root)
+
+
+@few
+@given(
+    key=st.sampled_from(FEATURE_KEYS),
+    value=st.sampled_from([*ODD, *SHAPES]),
+    where=st.sampled_from([sets.FRONT, "action"]),
+)
+def test_an_odd_feature_is_read_or_named(whole, tmp_path_factory, key: str, value: object, where: str) -> None:
+    root = tmp_path_factory.mktemp("odd") / "set"
+    shutil.copytree(whole["v3"], root)
+    described = json.loads((root / "meta/info.json").read_text())["features"]
+    for changed in ({**described[where], key: value}, value):
+        sets.write_info(root, features={**described, where: changed})
+        read_or_named(root)
+
+
+@few
+@given(
+    column=st.sampled_from([("rows", name) for name in ROW_COLUMNS] + [("table", name) for name in LISTED]),
+    value=st.sampled_from([None, "x", -1, math.nan, math.inf, [1.0], {"a": 1}, True, b"x", 10**12]),
+    drop=st.booleans(),
+)
+def test_an_odd_column_is_read_or_named(whole, tmp_path_factory, column, value: object, drop: bool) -> None:
+    root, (where, name) = tmp_path_factory.mktemp("odd") / "set", column
+    shutil.copytree(whole["v3"], root)
+    path = root / ("data/chunk-000/file-000.parquet" if where == "rows" else TABLE)
+    table = pq.read_table(path)
+    odd = table.set_column(table.column_names.index(name), name, pa.array([value] * table.num_rows))
+    pq.write_table(table.drop_columns([name]) if drop else odd, path)
+    read_or_named(root)

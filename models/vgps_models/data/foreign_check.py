@@ -67,7 +67,9 @@ def look_into(root: Path) -> ForeignInfo:
         except DataError as error:
             problems.append(Problem(f"episode {index}", str(error)))
     size = sum((Path(folder) / name).stat().st_size for folder, _, names in os.walk(root) for name in names)
-    features: dict[str, list[int]] = {key: list(feature.get("shape") or ()) for key, feature in data.features.items()}
+    features: dict[str, list[int]] = {
+        key: feature["shape"] for key, feature in data.features.items() if isinstance(feature.get("shape"), list)
+    }
     cameras = {name: data.camera(name) for name in data.cameras}
     return ForeignInfo(
         owner=owner_of(root).value,

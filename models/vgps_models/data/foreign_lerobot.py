@@ -217,8 +217,11 @@ class ForeignDataSet:
             return None
 
     def _stamped(self, index: int, rows: pa.Table) -> Seconds:
-        stamps = np.asarray(rows["timestamp"].to_numpy(), np.float64)
         where = f"{self.name(index)} of {self.root}"
+        try:
+            stamps = np.asarray(rows["timestamp"].to_numpy(), np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{where}: its column 'timestamp' holds no seconds ({error})") from None
         if not np.isfinite(stamps).all() or (np.diff(stamps) <= 0).any() or stamps[0] < -SLACK_S:
             raise DataError(f"{where}: its column 'timestamp' does not rise from 0 on; it must hold seconds")
         self._require_rate(len(stamps), usual_gap(stamps), f"the column 'timestamp' of {self.name(index)}")

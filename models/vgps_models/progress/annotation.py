@@ -67,6 +67,8 @@ def annotate(
     Raises DataError, before anything is judged, when `out` lies within a data set or an episode has no task.
     """
     require_outside(out)
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give the path of a parquet file with --out")
     for episode in range(len(store)):
         require_task(store, episode, task)
     part, data_sha256 = out.with_name(out.name + ".part"), store.data_hash()
