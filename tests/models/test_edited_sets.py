@@ -210,10 +210,10 @@ def test_sentences_of_one_task_have_one_id(sentence: str, task: str) -> None:
 
 
 def test_whose_a_folder_is(ours: Path, tmp_path: Path) -> None:
-    assert owner_of(ours) is Owner.OURS and owner_of(tmp_path) is Owner.NOBODY
-    assert owner_of(tmp_path / "none") is Owner.NOBODY
+    assert owner_of(ours) is Owner.OURS and owner_of(tmp_path) is Owner.NONE
+    assert owner_of(tmp_path / "none") is Owner.NONE
     (tmp_path / "notes.md").write_text("x")
-    assert owner_of(tmp_path) is Owner.NOBODY
+    assert owner_of(tmp_path) is Owner.NONE
     EpisodeWriter(tmp_path / "staged").write(example_episode(0))
     assert owner_of(tmp_path / "staged") is Owner.OURS
     for make in (sets.v3, sets.v2, sets.rlds):
@@ -224,6 +224,6 @@ def test_whose_a_folder_is(ours: Path, tmp_path: Path) -> None:
     information = json.loads((ours / INFO).read_text())
     del information["action_spec"]
     (tmp_path / "renamed" / INFO).write_text(json.dumps(information))
-    assert owner_of(tmp_path / "renamed") is Owner.EDITED  # somebody else has written info.json
+    assert owner_of(tmp_path / "renamed") is Owner.EDITED  # another program has written info.json
     (tmp_path / "renamed" / INFO).write_text("{")
     assert owner_of(tmp_path / "renamed") is Owner.OURS  # damaged, and the tables are ours
