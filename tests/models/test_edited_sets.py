@@ -82,6 +82,8 @@ def test_an_appended_data_set_is_read_with_its_action_spec(ours: Path, tmp_path:
     store = EpisodeStore(root)
     assert len(store) == 7 and not store.notes and not store.problems and check(root).ok
     assert store.records[6].instruction == store.records[0].instruction
+    kept, were = store.records[3], EpisodeStore(ours).records[3]
+    assert (kept.task_id, kept.flaw, kept.quality) == (were.task_id, were.flaw, were.quality) and were.flaw
     columns = store.columns()
     assert np.array_equal(columns.actions[columns.episode == 6], EpisodeStore(ours).columns().actions[:6])
     assert len(open_footage(root)) == 7 and len(open_sources([str(root)]).recordings) == 14
