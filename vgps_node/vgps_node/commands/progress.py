@@ -14,6 +14,7 @@ from rich.table import Table
 from vgps_models.errors import DataError
 from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
+from vgps_models.progress.footage import Footage
 from vgps_node.cli import choose
 from vgps_node.commands.numbers import made, write_json
 
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
 def _score(command: ScoreCommand) -> int:
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.footage import open_footage
+    from vgps_models.progress.footage import open_footage, scene_of
     from vgps_models.progress.measures import Curve
 
     root, _, number = command.source.rpartition(":")
@@ -78,7 +79,8 @@ def _score(command: ScoreCommand) -> int:
         raise DataError(f"{path} holds {len(footage)} attempts; say which one, as {path}:0")
     if index is not None and index >= len(footage):
         raise DataError(f"{path} has attempts 0 .. {len(footage) - 1}; there is no {index}")
-    scene = footage.scene(index or 0, command.frames)
+    scene = scene_of(footage, index or 0, command.frames, command.cameras)
+    _name_problems(footage)
     estimate = make_estimator(command).estimate(scene.clip)
     curve = Curve.of(estimate.values)
     console = Console()
@@ -103,19 +105,19 @@ def _report(command: ReportCommand) -> int:
     from vgps_models.files import write_whole
     from vgps_models.progress import clips
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.footage import Scene, open_footage
+    from vgps_models.progress.footage import Scene, open_footage, scene_of
     from vgps_models.progress.page import Entry, page
     from vgps_node.commands.collect import bar
 
     footage, estimator = open_footage(command.source, command.task), make_estimator(command)
     count = min(command.episodes or len(footage), len(footage))
     waiting: dict[str, Scene] = {}
-    problems, entries = list(footage.problems), dict[int, Entry]()
+    problems, entries = list[str](), dict[int, Entry]()
 
     def scenes() -> Iterator[tuple[str, Clip]]:
         for index in range(count):
             try:
-                scene = footage.scene(index, command.frames)
+                scene = scene_of(footage, index, command.frames, command.cameras)
             except DataError as error:
                 problems.append(str(error))
                 continue
@@ -129,6 +131,7 @@ def _report(command: ReportCommand) -> int:
             progress.update(line, completed=len(entries))
     threshold = getattr(estimator, "threshold", None)
     ordered = [entries[index] for index in sorted(entries)]
+    problems += footage.problems
     text = page(f"Progress in {command.source}", estimator.source, ordered, threshold=threshold, problems=problems)
     write_whole(command.out, text.encode())
     print(f"wrote {command.out}: {len(ordered)} attempts, {len(problems)} could not be used")
@@ -136,17 +139,17 @@ def _report(command: ReportCommand) -> int:
 
 
 def _check(command: CheckCommand) -> int:
-    from vgps_models.data import EpisodeStore
     from vgps_models.progress import examination
     from vgps_models.progress.backends import make_estimator
+    from vgps_models.progress.footage.lerobot import open_episodes
     from vgps_node.commands.collect import bar
 
-    store, estimator = EpisodeStore(command.data), make_estimator(command)
+    store, estimator = open_episodes(command.data), make_estimator(command)
     with bar() as progress:
         line = progress.add_task(f"judging by {estimator.source}", total=examination.count(store, command.controls))
         found = examination.examine(
             estimator, store, frames=command.frames, controls=command.controls, seed=command.seed,
-            progress=lambda: progress.advance(line),
+            cameras=command.cameras, progress=lambda: progress.advance(line),
         )  # fmt: skip
     numbers = found.to_json()
     console = Console()
@@ -165,3 +168,9 @@ def _check(command: CheckCommand) -> int:
     console.print(f"{estimator.source} {verdict}; {numbers['failure_rate']:.1%} of the answers could not be used")
     write_json(command.json, made(numbers) | {"data_sha256": store.data_hash()})
     return 0 if numbers["passed"] else 1
+
+
+def _name_problems(footage: Footage) -> None:
+    """Say on the terminal what of a recording cannot be used, or was used although it does not quite fit."""
+    for problem in footage.problems:
+        Console(stderr=True).print(f"note: {problem}", markup=False, highlight=False)
