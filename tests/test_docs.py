@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NEEDS = "needs an installed ROS 2"  # marks what cannot run here
+NEEDS = "needs ros2"  # marks what needs the command line of ROS 2
 
 
 def commands() -> list[tuple[str, str]]:
@@ -23,7 +23,7 @@ def commands() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_commands_of_the_documentation_exist(page: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     if line.startswith("ros2 "):
-        assert NEEDS in line, f"{page}: mark what needs an installed ROS 2"
+        assert NEEDS in line, f"{page}: mark what needs the command line of ROS 2"
         return
     words = shlex.split(line, comments=True)
     if words[0] == "make":

@@ -35,8 +35,9 @@ DISTRIBUTIONS = {
 }
 # Come with ROS 2 beside the *_msgs packages; the last three only from a workstation.
 ROS = {"rclpy", "rcl_interfaces", "std_srvs", "builtin_interfaces", "launch", "launch_ros", "tf2_ros"}
-MESSAGES = ROOT / "ros_ws" / "src" / "vgps_msgs"
-PACKAGE_FILES = [ROOT / "package.xml", MESSAGES / "package.xml"]
+WORKSPACE = ROOT / "ros_ws" / "src"
+PACKAGE, MESSAGES = WORKSPACE / "vgps", WORKSPACE / "vgps_msgs"
+PACKAGE_FILES = [PACKAGE / "package.xml", MESSAGES / "package.xml", ROOT / "ros_ws/wheels/tf2_msgs/package.xml"]
 
 
 def requirements() -> list[Requirement]:
