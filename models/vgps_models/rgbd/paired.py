@@ -22,9 +22,7 @@ Came = tuple[str, int, Callable[[], Array | Image]]  # colour or depth, its stam
 
 
 class PairedRecording(Recording):
-    """A colour is paired with the depth nearest to it. broken: what reading damaged bytes raises."""
-
-    broken: tuple[type[Exception], ...] = (EOFError, OSError, ValueError, IndexError, KeyError)
+    """A colour is paired with the depth nearest to it."""
 
     def __init__(
         self, name: str, camera: Intrinsics, colours: Collection[int], depths: Collection[int], faults: Faults
@@ -38,25 +36,22 @@ class PairedRecording(Recording):
 
     @abstractmethod
     def pictures(self) -> Iterator[Came]:
-        """All pictures in the order of the file. May raise what is `broken`."""
+        """All pictures in the order of the file."""
 
     def frames(self) -> Iterator[Frame]:
         partner, stamps = self._partner, list(self._partner)
         wanted = {at: stamp for stamp, at in partner.items() if at is not None}
         waiting: dict[int, dict[str, Any]] = {stamp: {} for stamp in partner}
         row = 0
-        try:
-            for what, stamp, decode in self.pictures():
-                if what == DEPTH:
-                    stamp = wanted.get(stamp, -1)
-                if stamp in waiting and what not in waiting[stamp]:
-                    waiting[stamp][what] = self._decoded(what, decode)
-                while row < len(stamps) and _whole(waiting[stamps[row]], partner[stamps[row]]):
-                    there = waiting.pop(stamps[row])
-                    yield self.checked(row, there[COLOUR], there.get(DEPTH))
-                    row += 1
-        except self.broken as error:
-            self.faults.add("cut short", f"{self.name} breaks off at frame {row} ({_told(error)})")
+        for what, stamp, decode in self.pictures():
+            if what == DEPTH:
+                stamp = wanted.get(stamp, -1)
+            if stamp in waiting and what not in waiting[stamp]:
+                waiting[stamp][what] = self._decoded(what, decode)
+            while row < len(stamps) and _whole(waiting[stamps[row]], partner[stamps[row]]):
+                there = waiting.pop(stamps[row])
+                yield self.checked(row, there[COLOUR], there.get(DEPTH))
+                row += 1
         for number in range(row, len(stamps)):  # whose partner never came
             there = waiting[stamps[number]]
             yield self.checked(number, there.get(COLOUR), there.get(DEPTH))
@@ -64,13 +59,9 @@ class PairedRecording(Recording):
     def _decoded(self, what: str, decode: Callable[[], Array | Image]) -> Array | Image | None:
         try:
             return decode()
-        except (DataError, *self.broken) as error:
-            self.faults.add(f"unreadable {what}", _told(error))
+        except (DataError, OSError, ValueError) as error:
+            self.faults.add(f"unreadable {what}", str(error) or type(error).__name__)
             return None
-
-
-def cut_short(faults: Faults, name: str, error: Exception) -> None:
-    faults.add("cut short", f"{name} breaks off ({_told(error)}); read as far as it goes")
 
 
 def partners(stamps: Stamps, depths: Stamps) -> dict[int, int | None]:
@@ -100,7 +91,3 @@ def _nearest(to: Stamps, among: Stamps) -> NDArray[np.intp]:
 
 def _whole(there: Mapping[str, Any], partner: int | None) -> bool:
     return COLOUR in there and (partner is None or DEPTH in there)
-
-
-def _told(error: Exception) -> str:
-    return str(error) or type(error).__name__

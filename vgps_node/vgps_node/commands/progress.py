@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
 from vgps_node.cli import choose
@@ -22,17 +22,21 @@ PARTS = ("score", "report", "check")
 
 @dataclass(frozen=True)
 class ScoreCommand(BackendConfig):
-    source: tyro.conf.Positional[str]  # a video file, or DATASET:EPISODE, or FOLDER_OF_VIDEOS:NUMBER
+    source: tyro.conf.Positional[str]  # a video file or a bag, or DATASET:EPISODE, or FOLDER:NUMBER, or BAG:NUMBER
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments that are judged, evenly spread; 0 for all
+    # only these, each NAME, part of a NAME as `color`, or AS=NAME where the estimator knows it under another name
+    cameras: tuple[str, ...] = ()
     json: Path | None = None  # also write the curve to this file
 
 
 @dataclass(frozen=True)
 class ReportCommand(BackendConfig):
-    source: tyro.conf.Positional[Path]  # a data set, a folder of videos, or one video
+    source: tyro.conf.Positional[Path]  # a data set, a folder of videos or bags, or one of them
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments of an attempt, evenly spread; 0 for all
+    # only these, each NAME, part of a NAME as `color`, or AS=NAME where the estimator knows it under another name
+    cameras: tuple[str, ...] = ()
     episodes: int = 0  # only the first so many; 0 for all
     out: Path = Path("runs/progress.html")  # page to write
 
@@ -53,6 +57,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps progress score data/mixed:12                       the curve of one episode
         vgps progress score data/mixed:12 --task "put the carrot on the plate"
         vgps progress score kitchen.mp4 --task "open the drawer" --backend gvl --gvl.chat.model NAME
+        vgps progress score run.mcap --task "open the drawer" --cameras front=color wrist=/wrist/image_raw
         vgps progress score data/mixed:12 --backend vlmrm       near to the goal in words, by a small image-text model
         vgps progress report data/mixed --episodes 100          a page of all curves, the oddest with pictures
         vgps progress check data/held_out --json runs/progress.json    order, success detection, controls
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
 def _score(command: ScoreCommand) -> int:
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.footage import open_footage
+    from vgps_models.progress.footage import open_footage, scene_of
     from vgps_models.progress.measures import Curve
 
     root, _, number = command.source.rpartition(":")
@@ -78,10 +83,14 @@ def _score(command: ScoreCommand) -> int:
         raise DataError(f"{path} holds {len(footage)} attempts; say which one, as {path}:0")
     if index is not None and index >= len(footage):
         raise DataError(f"{path} has attempts 0 .. {len(footage) - 1}; there is no {index}")
-    scene = footage.scene(index or 0, command.frames)
+    console = Console()
+    for problem in footage.problems:
+        console.print(f"noticed: {problem}", markup=False, highlight=False, soft_wrap=True)
+    scene = scene_of(footage, index or 0, command.frames, command.cameras)
+    if len(footage.cameras(index or 0)) > 1:
+        console.print(f"cameras: {', '.join(scene.clip.views)}", markup=False, highlight=False, soft_wrap=True)
     estimate = make_estimator(command).estimate(scene.clip)
     curve = Curve.of(estimate.values)
-    console = Console()
     outcome = {True: "success", False: "failure", None: "outcome unknown"}[scene.success]
     console.print(f'{scene.name}  "{scene.clip.task}"  {outcome}', highlight=False)
     for at, value, spread in zip(scene.seconds, estimate.values, estimate.spread, strict=True):
@@ -103,7 +112,7 @@ def _report(command: ReportCommand) -> int:
     from vgps_models.files import write_whole
     from vgps_models.progress import clips
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.footage import Scene, open_footage
+    from vgps_models.progress.footage import Scene, open_footage, scene_of
     from vgps_models.progress.page import Entry, page
     from vgps_node.commands.collect import bar
 
@@ -115,8 +124,8 @@ def _report(command: ReportCommand) -> int:
     def scenes() -> Iterator[tuple[str, Clip]]:
         for index in range(count):
             try:
-                scene = footage.scene(index, command.frames)
-            except DataError as error:
+                scene = scene_of(footage, index, command.frames, command.cameras)
+            except (DataError, UnknownNameError) as error:
                 problems.append(str(error))
                 continue
             waiting[str(index)] = scene
@@ -127,12 +136,15 @@ def _report(command: ReportCommand) -> int:
         for index, estimate in clips.each(estimator, scenes()):
             entries[int(index)] = Entry.of(waiting.pop(index), estimate)
             progress.update(line, completed=len(entries))
+    if not entries:
+        raise DataError(f"no attempt of {command.source} could be scored: {'; '.join(problems[-3:])}")
     threshold = getattr(estimator, "threshold", None)
     ordered = [entries[index] for index in sorted(entries)]
     text = page(f"Progress in {command.source}", estimator.source, ordered, threshold=threshold, problems=problems)
     write_whole(command.out, text.encode())
-    print(f"wrote {command.out}: {len(ordered)} attempts, {len(problems)} could not be used")
-    return 0 if ordered else 1
+    noticed = f"; it lists {len(problems)} things that were noticed" if problems else ""
+    print(f"wrote {command.out}: {len(ordered)} attempts{noticed}")
+    return 0
 
 
 def _check(command: CheckCommand) -> int:

@@ -1,15 +1,17 @@
-"""One interface over every kind of recording that progress can be told of."""
+"""One interface over every kind of recording whose progress can be estimated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vgps_models.bags.paths import is_bag
+from vgps_models.cameras import choose_cameras
 from vgps_models.data.layout import INFO
 from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip
@@ -33,6 +35,10 @@ class Footage(Protocol):
 
     def __len__(self) -> int: ...
 
+    def cameras(self, index: int) -> Sequence[str]:
+        """Names of the cameras that saw an attempt."""
+        ...
+
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         """`frames` moments evenly spread over an attempt, first and last among them; 0 for all.
 
@@ -41,8 +47,17 @@ class Footage(Protocol):
         ...
 
 
+def scene_of(footage: Footage, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
+    """The same as `Footage.scene`, with cameras named as people name them, see `choose_cameras`."""
+    names = choose_cameras(cameras, footage.cameras(index))
+    scene = footage.scene(index, frames, list(dict.fromkeys(names.values())))
+    if not names:
+        return scene
+    return replace(scene, clip=Clip({name: scene.clip.views[there] for name, there in names.items()}, scene.clip.task))
+
+
 def open_footage(path: Path, task: str = "") -> Footage:
-    """What lies at `path`: a LeRobot data set, MCAP bags, a video file, or a folder of them.
+    """What lies at `path`: a LeRobot data set, bags of ROS, a video file, or a folder of them.
 
     task: what was to be done, for recordings that do not say. Raises DataError that says what would be understood.
     """
@@ -52,7 +67,7 @@ def open_footage(path: Path, task: str = "") -> Footage:
         from vgps_models.progress.footage.lerobot import open_data_set
 
         return open_data_set(path, task)
-    if path.suffix == ".mcap" or (path.is_dir() and any(path.rglob("*.mcap"))):
+    if is_bag(path):
         from vgps_models.progress.footage.bags import Bags
 
         return Bags(path, task)

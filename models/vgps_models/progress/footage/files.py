@@ -48,6 +48,9 @@ class VideoFiles:
     def __len__(self) -> int:
         return len(self._attempts)
 
+    def cameras(self, index: int) -> Sequence[str]:
+        return list(self._attempts[index][1])
+
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         name, views, task = self._attempts[index]
         for camera in cameras:

@@ -31,6 +31,9 @@ class OwnDataSet:
     def __len__(self) -> int:
         return len(self.store)
 
+    def cameras(self, index: int) -> Sequence[str]:
+        return list(self.store.cameras)
+
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         record = self.store.records[index]
         clip = of_episode(self.store, index, frames, cameras)
@@ -47,6 +50,9 @@ class OtherDataSet:
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def cameras(self, index: int) -> Sequence[str]:
+        return list(self._data.cameras)
 
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         data, name = self._data, self._data.name(index)
