@@ -18,7 +18,7 @@ Times = NDArray[np.int64]  # [ns]
 
 OTHER_CLOCK = 1_000_000_000  # [ns] stamps that are farther apart from what was written together are of another clock
 PERIODS = 3  # time went back where it did by more periods than this; by fewer, messages overtook each other
-NEAR = 50  # messages of the most frequent topic, before and behind, among which a message's part is looked for
+NEAR = 50  # messages of the most frequent topic from a cut, within which others may come late or early
 
 
 class Written(NamedTuple):
@@ -72,8 +72,8 @@ def time_line(topics: Mapping[str, Sequence[Written]]) -> TimeLine:
         notes.append(f"time goes back {again} (a loop, or a restart); it is read as {count + 1} recordings")
     moments: dict[str, list[Moment]] = {topic: [] for topic in topics}
     for topic, rows in columns.items():
-        mine = parts
-        if topic != chief:
+        mine = _parts(times[topic])
+        if mine[-1] != parts[-1]:  # it is not in every part, or was not written in order
             mine = _parts_like(columns[chief][:, 0], times[chief], parts, rows[:, 0], times[topic])
             back = sum(bool(_parts(times[topic][mine == part])[-1]) for part in np.unique(mine))
             if back:
@@ -94,11 +94,10 @@ def _stamped(rows: Times) -> Times:
 
 def _parts(times: Times) -> Times:
     """For every message how often time had gone back before it."""
-    steps = np.diff(times)
-    forward = steps[steps > 0]
-    if not (steps < 0).any() or not len(forward):
-        return np.zeros(len(times), np.int64)
-    period, parts, part, first = np.median(forward), np.zeros(len(times), np.int64), 0, 0
+    steps, parts, part, first = np.diff(times), np.zeros(len(times), np.int64), 0, 0
+    if not (steps < 0).any() or not (steps > 0).any():
+        return parts
+    period = _period(times)
     for at in range(1, len(times)):
         began_anew = times[at] <= times[first] and at - first >= 2
         if steps[at - 1] < 0 and (steps[at - 1] < -PERIODS * period or began_anew):
@@ -108,15 +107,33 @@ def _parts(times: Times) -> Times:
 
 
 def _parts_like(chief: Times, chief_times: Times, parts: Times, orders: Times, times: Times) -> Times:
-    """The parts of other messages: those of the messages near by in the bag whose times are nearest."""
+    """The parts of other messages: those of the chief's messages beside them in the bag.
+
+    Near a cut a message whose time does not fit is of the part before or after it, where its time fits better there.
+    """
     if not parts[-1]:
         return np.zeros(len(orders), np.int64)
+    beside, fits = _nearest(chief, orders), PERIODS * _period(chief_times)
+    cuts = np.flatnonzero(np.diff(parts)) + 1  # where parts 1, 2 .. begin
     made = np.empty(len(orders), np.int64)
-    for row, (at, time) in enumerate(zip(np.searchsorted(chief, orders), times, strict=True)):
-        begin = max(0, at - NEAR)
-        near = chief_times[begin : at + NEAR]
-        made[row] = parts[begin + int(np.abs(near - time).argmin())]
+    for row, (at, time) in enumerate(zip(beside, times, strict=True)):
+        part = int(parts[at])
+        choices = [(abs(int(chief_times[at]) - int(time)), part)]
+        if choices[0][0] <= fits:
+            made[row] = part
+            continue
+        if part > 0 and at - cuts[part - 1] < NEAR:
+            choices.append((abs(int(chief_times[cuts[part - 1] - 1]) - int(time)), part - 1))
+        if part < len(cuts) and cuts[part] - at <= NEAR:
+            choices.append((abs(int(chief_times[cuts[part]]) - int(time)), part + 1))
+        made[row] = min(choices, key=lambda choice: choice[0])[1]
     return made
+
+
+def _period(times: Times) -> float:
+    """The usual time from one message to the next [ns]; times rise somewhere."""
+    steps = np.diff(times)
+    return float(np.median(steps[steps > 0]))
 
 
 def _nearest(to: Times, wanted: Times) -> NDArray[np.intp]:

@@ -79,7 +79,7 @@ def _in_folder(folder: Path, problems: list[str]) -> Iterator[BagFiles]:
     others = [file for file in files if _stem(file) not in stems]
     parts = [file for file in others if (found := PART.fullmatch(_stem(file))) and found[1] in prefixes]
     if listed or len(parts) > 1:
-        yield BagFiles(folder, (*listed, *parts))
+        yield BagFiles(folder, tuple(sorted([*listed, *parts], key=_order) if parts else listed))
         others = [file for file in others if file not in parts]
     yield from (BagFiles(file, (file,)) for file in others)
 

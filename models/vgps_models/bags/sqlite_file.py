@@ -22,6 +22,7 @@ def messages(path: Path, topics: Collection[str] | None, span: Span | None) -> I
     """
     try:
         with _read_only(path) as base:
+            base.text_factory = lambda text: text.decode(errors="replace")
             channels = {number: c for number, c in _channels(base).items() if topics is None or c.topic in topics}
             # By id, so that a damaged file is read as far as it goes: an order by time is sorted before the first row.
             query, values = "SELECT topic_id, timestamp, data FROM messages", list[int]()
@@ -30,7 +31,7 @@ def messages(path: Path, topics: Collection[str] | None, span: Span | None) -> I
             for number, log, data in base.execute(f"{query} ORDER BY id", values):
                 if number in channels and isinstance(data, bytes) and isinstance(log, int):
                     yield Message(channels[number], log, data)
-    except (sqlite3.Error, OSError, MemoryError, OverflowError) as error:
+    except (sqlite3.Error, OSError, ValueError, MemoryError, OverflowError) as error:
         raise BrokenBagError(str(error) or type(error).__name__) from error
 
 

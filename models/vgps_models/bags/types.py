@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
@@ -112,6 +113,7 @@ def _parsed(channel: Channel) -> dict[str, Any]:
     if channel.schema in MSG:
         return dict(get_types_from_msg(text, channel.type))
     made: dict[str, Any] = {}
+    text = re.sub(r"^[ \t]*#.*$", "", text, flags=re.MULTILINE)  # includes, which the parser does not know
     # rosbag2 joins the IDL of a type and of all that it refers to; other writers give it alone.
     for part in text.split(RULE)[1:] if text.startswith(f"{RULE}IDL: ") else [text]:
         made |= get_types_from_idl(part.split("\n", 1)[1] if part.startswith("IDL: ") else part)
