@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vgps_models.errors import DataError
+
+DATA_SET = "meta/info.json"  # a folder that has this file is a LeRobot data set
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file in one step, its folder too; whoever reads meanwhile finds the old one, or none."""
@@ -34,3 +38,12 @@ def not_the_file(path: Path) -> str | None:
         return "is empty; copy or record it again"
     start = begin.lstrip().lower()
     return next((what for magic, what in _OTHERS if start.startswith(magic)), None)
+
+
+def require_outside(path: Path) -> None:
+    """Raise DataError when a file to be written lies within a data set, whose folder holds its own files alone."""
+    whole = path.absolute()
+    for place in (whole, whole.resolve()):
+        for folder in place.parents:
+            if (folder / DATA_SET).exists():
+                raise DataError(f"{path} lies within the data set {folder}; give a path outside of it with --out")

@@ -78,7 +78,7 @@ def test_two_robots_in_one_bag(tmp_path):
 def test_cameras_of_the_contract_have_their_names_in_any_namespace(tmp_path, namespace):
     rows = in_time(film(f"{namespace}/camera/front/image_raw"), film(f"{namespace}/camera/wrist/image_raw"))
     footage = open_footage(bags.mcap(tmp_path / "run.mcap", rows), "x")
-    assert sorted(footage.cameras(0)) == ["front", "wrist"]
+    assert sorted(footage.scene(0).clip.views) == ["front", "wrist"]
 
 
 def test_depth_infrared_and_other_encodings_are_no_obstacle(tmp_path):
@@ -102,7 +102,7 @@ def test_depth_infrared_and_other_encodings_are_no_obstacle(tmp_path):
         assert any(topic in line and why in line for line in left.splitlines()), (topic, left)
     assert len(footage.problems) == 6
     # Gray beside color is used where it is named; depth cannot be.
-    assert reds(path, 0, INFRARED, task="x", cameras=["infra1"]) == [10 * n for n in range(8)]
+    assert reds(path, 0, "infra1", task="x", cameras=["infra1"]) == [10 * n for n in range(8)]
     with pytest.raises(UnknownNameError, match=COLOR):
         reds(path, 0, task="x", cameras=["depth"])
     (recording,) = open_sources([str(path)]).recordings
@@ -126,16 +126,16 @@ def test_a_bag_that_shows_depth_alone_says_so(tmp_path):
 def test_the_packed_form_of_a_topic_is_the_same_camera(tmp_path):
     packed_rows = [Row(f"{COLOR}/compressed", COMPRESSED, packed(row.at, 9), row.at) for row in film()]
     footage = open_footage(bags.mcap(tmp_path / "run.mcap", in_time(film(COLOR), packed_rows)), "x")
-    assert footage.cameras(0) == [COLOR] and "shows the same" in footage.problems[0]
+    assert list(footage.scene(0).clip.views) == [COLOR] and "shows the same" in footage.problems[0]
     footage = open_footage(bags.mcap(tmp_path / "packed.mcap", packed_rows), "x")
-    assert footage.cameras(0) == [f"{COLOR}/compressed"] and not footage.problems
+    assert list(footage.scene(0).clip.views) == [f"{COLOR}/compressed"] and not footage.problems
 
 
 def test_several_cameras_are_all_shown_or_one_is_named(tmp_path):
     path = bags.mcap(tmp_path / "run.mcap", in_time(film("/left/rgb/image"), film("/right/rgb/image", encoding="bgr8")))
     footage = open_footage(path, "x")
     assert list(footage.scene(0).clip.views) == ["/left/rgb/image", "/right/rgb/image"]
-    assert list(scene_of(footage, 0, 2, ["left"]).clip.views) == ["/left/rgb/image"]
+    assert scene_of(footage, 0, 2, ["left"]).clip.views["left"][1, 0, 0].tolist() == [70, 10, 20]
     views = scene_of(footage, 0, 2, ["front=right/rgb", "wrist=/left/rgb/image"]).clip.views
     assert list(views) == ["front", "wrist"] and views["front"][1, 0, 0].tolist() == [70, 10, 20]
     with pytest.raises(DataError, match="several cameras are called 'rgb': /left/rgb/image, /right/rgb/image"):

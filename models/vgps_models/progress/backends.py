@@ -25,6 +25,7 @@ class BackendConfig:
     # learned: our own, needs no network | gvl: any OpenAI-compatible endpoint | topreward: such an endpoint, if it
     # tells log-probabilities, or a model on this machine | vlmrm: how near images are to words, by our own or a CLIP
     backend: str = "learned"
+    cameras: tuple[str, ...] = ()  # NAME or NAME=CAMERA (front=observation.images.cam_high); all when none is given
     checkpoint: str = "progress"  # of learned: a path or a shipped name
     threads: int = 1  # of learned, and of vlmrm's own model: torch threads
     gvl: GVLConfig = field(default_factory=GVLConfig)

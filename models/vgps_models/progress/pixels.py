@@ -21,13 +21,7 @@ def stacked(views: Mapping[str, Images], config: EncoderConfig | ViewsConfig, wh
     who: needs them, for the DataError about a camera that is missing.
     """
     if missing := [name for name in config.cameras if name not in views]:
-        needed, there = " and ".join(config.cameras), ", ".join(sorted(views))
-        hint = " ".join(f"{name}=CAMERA" for name in config.cameras)
-        raise DataError(
-            f"{who} needs the cameras {needed}, and {' and '.join(missing)} of them {'are' if missing[1:] else 'is'} "
-            f"missing; the clip has {there}. Say which camera is which (--cameras {hint}), or take an estimator that "
-            "works with any cameras (--backend gvl or topreward)"
-        )
+        raise DataError(f"the clip has cameras {sorted(views)}; {who} needs {missing} too")
     return torch.stack([resized(views[name], config.image_size) for name in config.cameras], dim=1)
 
 

@@ -22,7 +22,7 @@ from vgps_models.bags.pictures import DEPTH as DEEP
 from vgps_models.bags.reader import messages
 from vgps_models.bags.records import Message
 from vgps_models.bags.types import decode
-from vgps_models.cameras import choose_cameras
+from vgps_models.data.lerobot_info import find_camera
 from vgps_models.errors import DataError, SpecError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd.alignment import Alignment
@@ -178,8 +178,7 @@ def _raw(topic: str) -> str:
 
 def _color(seen: _Seen, colors: Sequence[str], depths: Sequence[str], camera: str) -> str:
     if camera:
-        (found,) = choose_cameras([camera], colors).values()
-        return found
+        return find_camera(camera, colors)
 
     def rank(topic: str) -> tuple[bool, int]:
         return _lens(seen, topic) is not None, max(_shared(topic, depth) for depth in depths)

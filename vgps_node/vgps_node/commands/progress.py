@@ -14,6 +14,7 @@ from rich.table import Table
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
+from vgps_models.progress.footage import Footage
 from vgps_node.cli import choose
 from vgps_node.commands.numbers import made, write_json
 
@@ -22,21 +23,17 @@ PARTS = ("score", "report", "check")
 
 @dataclass(frozen=True)
 class ScoreCommand(BackendConfig):
-    source: tyro.conf.Positional[str]  # a video file or a bag, or DATASET:EPISODE, or FOLDER:NUMBER, or BAG:NUMBER
+    source: tyro.conf.Positional[str]  # a video file or a bag, or DATASET:EPISODE, FOLDER:NUMBER, BAG:NUMBER
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments that are judged, evenly spread; 0 for all
-    # only these, each NAME, part of a NAME as `color`, or AS=NAME where the estimator knows it under another name
-    cameras: tuple[str, ...] = ()
     json: Path | None = None  # also write the curve to this file
 
 
 @dataclass(frozen=True)
 class ReportCommand(BackendConfig):
-    source: tyro.conf.Positional[Path]  # a data set, a folder of videos or bags, or one of them
+    source: tyro.conf.Positional[Path]  # a data set, a video, a bag, or a folder of videos or bags
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments of an attempt, evenly spread; 0 for all
-    # only these, each NAME, part of a NAME as `color`, or AS=NAME where the estimator knows it under another name
-    cameras: tuple[str, ...] = ()
     episodes: int = 0  # only the first so many; 0 for all
     out: Path = Path("runs/progress.html")  # page to write
 
@@ -83,14 +80,11 @@ def _score(command: ScoreCommand) -> int:
         raise DataError(f"{path} holds {len(footage)} attempts; say which one, as {path}:0")
     if index is not None and index >= len(footage):
         raise DataError(f"{path} has attempts 0 .. {len(footage) - 1}; there is no {index}")
-    console = Console()
-    for problem in footage.problems:
-        console.print(f"noticed: {problem}", markup=False, highlight=False, soft_wrap=True)
     scene = scene_of(footage, index or 0, command.frames, command.cameras)
-    if len(footage.cameras(index or 0)) > 1:
-        console.print(f"cameras: {', '.join(scene.clip.views)}", markup=False, highlight=False, soft_wrap=True)
+    _name_problems(footage)
     estimate = make_estimator(command).estimate(scene.clip)
     curve = Curve.of(estimate.values)
+    console = Console()
     outcome = {True: "success", False: "failure", None: "outcome unknown"}[scene.success]
     console.print(f'{scene.name}  "{scene.clip.task}"  {outcome}', highlight=False)
     for at, value, spread in zip(scene.seconds, estimate.values, estimate.spread, strict=True):
@@ -119,7 +113,7 @@ def _report(command: ReportCommand) -> int:
     footage, estimator = open_footage(command.source, command.task), make_estimator(command)
     count = min(command.episodes or len(footage), len(footage))
     waiting: dict[str, Scene] = {}
-    problems, entries = list(footage.problems), dict[int, Entry]()
+    problems, entries = list[str](), dict[int, Entry]()
 
     def scenes() -> Iterator[tuple[str, Clip]]:
         for index in range(count):
@@ -140,6 +134,7 @@ def _report(command: ReportCommand) -> int:
         raise DataError(f"no attempt of {command.source} could be scored: {'; '.join(problems[-3:])}")
     threshold = getattr(estimator, "threshold", None)
     ordered = [entries[index] for index in sorted(entries)]
+    problems += footage.problems
     text = page(f"Progress in {command.source}", estimator.source, ordered, threshold=threshold, problems=problems)
     write_whole(command.out, text.encode())
     noticed = f"; it lists {len(problems)} things that were noticed" if problems else ""
@@ -148,17 +143,17 @@ def _report(command: ReportCommand) -> int:
 
 
 def _check(command: CheckCommand) -> int:
-    from vgps_models.data import EpisodeStore
     from vgps_models.progress import examination
     from vgps_models.progress.backends import make_estimator
+    from vgps_models.progress.footage.lerobot import open_episodes
     from vgps_node.commands.collect import bar
 
-    store, estimator = EpisodeStore(command.data), make_estimator(command)
+    store, estimator = open_episodes(command.data), make_estimator(command)
     with bar() as progress:
         line = progress.add_task(f"judging by {estimator.source}", total=examination.count(store, command.controls))
         found = examination.examine(
             estimator, store, frames=command.frames, controls=command.controls, seed=command.seed,
-            progress=lambda: progress.advance(line),
+            cameras=command.cameras, progress=lambda: progress.advance(line),
         )  # fmt: skip
     numbers = found.to_json()
     console = Console()
@@ -177,3 +172,9 @@ def _check(command: CheckCommand) -> int:
     console.print(f"{estimator.source} {verdict}; {numbers['failure_rate']:.1%} of the answers could not be used")
     write_json(command.json, made(numbers) | {"data_sha256": store.data_hash()})
     return 0 if numbers["passed"] else 1
+
+
+def _name_problems(footage: Footage) -> None:
+    """Say on the terminal what of a recording cannot be used, or was used although it does not quite fit."""
+    for problem in footage.problems:
+        Console(stderr=True).print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from vgps_models.bags.attempts import BEFORE, Attempt, BagIndex, images
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.data.lerobot_info import find_camera, words
+from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip, spaced
 from vgps_models.progress.footage.base import Scene
 
@@ -24,7 +25,7 @@ class Bags:
         self.problems = found.problems
         self._attempts: list[Attempt] = []
         for attempt in found.attempts:
-            attempt.task = task or attempt.task.strip()
+            attempt.task = task.strip() or words(attempt.task)
             few = [name for name, camera in attempt.cameras.items() if len(camera.times) < 2]
             attempt.cameras = {name: camera for name, camera in attempt.cameras.items() if name not in few}
             if not attempt.cameras:
@@ -42,16 +43,11 @@ class Bags:
     def __len__(self) -> int:
         return len(self._attempts)
 
-    def cameras(self, index: int) -> Sequence[str]:
-        return list(self._attempts[index].cameras)
-
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         """Moments evenly spread over the time that all cameras saw; every camera shows its image nearest to them."""
         attempt = self._attempts[index]
-        for camera in cameras:
-            if camera not in attempt.cameras:
-                raise UnknownNameError("camera", camera, attempt.cameras)
-        times = {name: np.array(attempt.cameras[name].times) for name in cameras or attempt.usual}
+        names = [find_camera(camera, attempt.cameras) for camera in cameras] or attempt.usual
+        times = {name: np.array(attempt.cameras[name].times) for name in names}
         begin, end = max(t[0] for t in times.values()), min(t[-1] for t in times.values())
         # The moments are images of the camera that stopped first; the others may have begun up to half a period later.
         first = min(times.values(), key=lambda t: t[-1])

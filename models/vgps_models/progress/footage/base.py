@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgps_models.bags.paths import is_bag
-from vgps_models.cameras import choose_cameras
 from vgps_models.data.layout import INFO
+from vgps_models.data.lerobot_info import camera_map, find_camera
 from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip
 
@@ -35,38 +35,35 @@ class Footage(Protocol):
 
     def __len__(self) -> int: ...
 
-    def cameras(self, index: int) -> Sequence[str]:
-        """Names of the cameras that saw an attempt."""
-        ...
-
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         """`frames` moments evenly spread over an attempt, first and last among them; 0 for all.
 
-        cameras: all of them when none is named.
+        cameras: all of them when none is named. `scene_of` also takes them under other names.
         """
         ...
 
 
 def scene_of(footage: Footage, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
-    """The same as `Footage.scene`, with cameras named as people name them, see `choose_cameras`."""
-    names = choose_cameras(cameras, footage.cameras(index))
-    scene = footage.scene(index, frames, list(dict.fromkeys(names.values())))
-    if not names:
+    """`footage.scene` with cameras as NAME or NAME=CAMERA, see `camera_map`: the clip has them under these names."""
+    chosen = camera_map(cameras)
+    scene = footage.scene(index, frames, tuple(dict.fromkeys(chosen.values())))
+    if not chosen:
         return scene
-    return replace(scene, clip=Clip({name: scene.clip.views[there] for name, there in names.items()}, scene.clip.task))
+    views = {name: scene.clip.views[find_camera(camera, scene.clip.views)] for name, camera in chosen.items()}
+    return replace(scene, clip=Clip(views, scene.clip.task))
 
 
 def open_footage(path: Path, task: str = "") -> Footage:
     """What lies at `path`: a LeRobot data set, bags of ROS, a video file, or a folder of them.
 
-    task: what was to be done, for recordings that do not say. Raises DataError that says what would be understood.
+    task: what was to be done; as each recording says when it is empty. Raises DataError that says what can be read.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist")
     if (path / INFO).exists():
-        from vgps_models.progress.footage.lerobot import open_data_set
+        from vgps_models.progress.footage.lerobot import DataSet
 
-        return open_data_set(path, task)
+        return DataSet(path, task)
     if is_bag(path):
         from vgps_models.progress.footage.bags import Bags
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgps_models.bags.paths import is_bag
-from vgps_models.cameras import choose_cameras
+from vgps_models.data.lerobot_info import camera_map, find_camera, words
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.video.moments import Moment
 from vgps_models.video.sources.base import Recording, Source, SourceOptions
@@ -20,16 +20,13 @@ if TYPE_CHECKING:  # the reader of bags is an extra
 
 @dataclass(frozen=True)
 class BagRecording(Recording):
-    """camera: as the attempt calls it."""
-
     attempt: Attempt
-    camera: str
 
     def play(self) -> Iterator[Moment]:
         from vgps_models.bags.attempts import pictures
 
-        first = self.attempt.cameras[self.camera].times[0]
-        for time, picture in pictures(self.attempt, self.camera):
+        first = self.attempt.cameras[self.view].times[0]
+        for time, picture in pictures(self.attempt, self.view):
             yield Moment((time - first) * 1e-9, picture)
 
 
@@ -44,16 +41,15 @@ def read(path: Path, options: SourceOptions) -> Source:
     root = path.parent if path.is_file() else path
     recordings: list[Recording] = [
         BagRecording(
-            name="/".join([source, *_place(attempt, root), view]),
+            name="/".join([source, *_place(attempt, root), camera]),
             source=source,
-            view=view,
-            text=attempt.task or options.text,
+            view=camera,
+            text=words(attempt.task) or options.text,
             embodiment=options.embodiment,
             attempt=attempt,
-            camera=camera,
         )
         for attempt in index.attempts
-        for view, camera in _views(attempt, options).items()
+        for camera in _cameras(attempt, options)
     ]
     return Source(recordings, index.problems)
 
@@ -64,10 +60,10 @@ def _place(attempt: Attempt, root: Path) -> list[str]:
     return [*file.parts, f"{attempt.episode}.{attempt.part}" if attempt.part else str(attempt.episode)]
 
 
-def _views(attempt: Attempt, options: SourceOptions) -> dict[str, str]:
-    """view -> camera. Views that are asked for and are not in this attempt may be in another."""
-    asked: dict[str, str] = {}
-    for view in options.views:
+def _cameras(attempt: Attempt, options: SourceOptions) -> list[str]:
+    """The usual ones, and those that are asked for and are in this attempt; others may be in another."""
+    asked: list[str] = []
+    for camera in camera_map(options.views).values():
         with suppress(UnknownNameError, DataError):
-            (asked[view],) = choose_cameras([view], attempt.cameras).values()
-    return {name: name for name in attempt.usual} | asked
+            asked.append(find_camera(camera, attempt.cameras))
+    return list(dict.fromkeys([*attempt.usual, *asked]))
