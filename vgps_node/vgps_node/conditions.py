@@ -50,14 +50,14 @@ class Steered:
         return Condition(name, self, self.settings())
 
     def require_fit(self) -> None:
-        """Raise when a checkpoint is unknown, a critic is missing, or the two were trained on other actions."""
-        from vgps_models.checkpoint import read_card
+        """Raise when a checkpoint is unknown or damaged, a critic is missing, or both were trained on other actions."""
+        from vgps_models.checkpoint import verify
 
         self.selection.require_critic(self.critic is not None)
-        policy = read_card(self.policy)
+        policy = verify(self.policy, "policy")
         if self.critic is None:
             return
-        critic = read_card(self.critic)
+        critic = verify(self.critic, "critic")
         mine, theirs = f"policy {self.policy}", f"critic {self.critic}"
         if policy.spec and critic.spec:
             policy.spec.require_equal(critic.spec, mine=mine, theirs=theirs)
