@@ -158,6 +158,14 @@ class Gate:
             if stamp <= task.moment.stamp and (chunk := self._early.pop(stamp)) is not None:
                 self.offer(chunk)
 
+    def rewind(self) -> None:
+        """Forget everything that is known by its stamp, because time went back; the next observation begins anew."""
+        for recent in (self._seen, self._early, self._sent):
+            recent.clear()
+        self._now = self._chunk = self._refused = None
+        self._gave_up = False
+        self._set(State.WAITING, Reason.NO_ARM_STATE, "time went back; a new observation is awaited")
+
     def offer(self, chunk: Chunk) -> Rejection | None:
         """Take a chunk to execute, or say why not. One that is a little early waits for its observation."""
         latest = self._now.moment.stamp if self._now else None

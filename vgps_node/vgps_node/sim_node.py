@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from rclpy.context import Context
 from rclpy.node import Node
@@ -13,30 +14,40 @@ from trajectory_msgs.msg import JointTrajectory
 
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.limits import Between
 from vgps_msgs.msg import TaskState
 from vgps_msgs.srv import Reset, SetClock, Step
 from vgps_node import messages, topics
-from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, on_parameters, run
+from vgps_node.bringup import OPTIONS
+from vgps_node.params import ParameterSpec
+from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, run
 from vgps_node.simulation import Simulation
 from vgps_sim.scene import FRONT
 
 
-class SimNode(Node):
-    """Publishes observations and carries out the commands that answer them.
+def _at_start(spec: ParameterSpec) -> ParameterSpec:
+    return replace(spec, description=f"{spec.description}. The value at start; {topics.SET_CLOCK} changes it later")
 
-    Parameters: max_steps, control steps after which an episode is over; clock and latency [s], how time
-    passes at start; republish_after [s], steady time after which an unanswered observation is sent again; depth,
-    whether the front camera has depth too.
-    """
+
+class SimNode(Node):
+    """Publishes observations and carries out the commands that answer them."""
+
+    PARAMETERS: ClassVar = {
+        "max_steps": OPTIONS["max_steps"],
+        **{name: _at_start(OPTIONS[name]) for name in ("clock", "latency")},
+        "republish_after": ParameterSpec(
+            1.0, "[s] of wall-clock time after which an observation without a command is sent again", Between(0.05, 600)
+        ),
+        "depth": ParameterSpec(False, "whether the front camera publishes depth too"),
+    }  # fmt: skip
 
     def __init__(self, context: Context) -> None:
         super().__init__("sim_node", context=context)
         self.contract = Contract.load()
-        parameters = declare(self, max_steps=60, clock="lockstep", latency=0.0, republish_after=1.0, depth=False)
+        parameters = declare(self, self.PARAMETERS, self._apply, live=("max_steps", "republish_after"))
         self.sim, self._republish_after = Simulation(depth=parameters["depth"]), 0.0
         self.sim.set_clock(parameters["clock"], parameters["latency"])
         self._apply(parameters)
-        on_parameters(self, self._apply)
         self._time = self.create_publisher(ClockMsg, "/clock", RELIABLE)
         self._joints = self.create_publisher(JointState, self.contract.state.topic, RELIABLE)
         self._task = self.create_publisher(TaskState, self.contract.task.topic, LATCHED)
@@ -53,11 +64,8 @@ class SimNode(Node):
         self.create_timer(self.sim.slice, self._on_timer, clock=STEADY_CLOCK)
 
     def _apply(self, parameters: dict[str, Any]) -> None:
-        max_steps = parameters.get("max_steps", self.sim.max_steps)
-        republish_after = parameters.get("republish_after", self._republish_after)
-        if max_steps < 1 or not republish_after > 0:
-            raise VgpsError(f"max_steps ({max_steps}) and republish_after ({republish_after} s) must be above 0")
-        self.sim.max_steps, self._republish_after = max_steps, republish_after
+        self.sim.max_steps = parameters.get("max_steps", self.sim.max_steps)
+        self._republish_after = parameters.get("republish_after", self._republish_after)
 
     # Time passes
 

@@ -17,6 +17,7 @@ from vgps_node.bringup import GraphOptions, environment, served_graph
 from vgps_node.children import leave
 from vgps_node.cli import choose
 from vgps_node.conditions import Steered
+from vgps_node.domain import current_domain, require_free
 from vgps_node.supervisor import Supervisor
 
 
@@ -57,18 +58,25 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         side = side.trusting(command.trust)
         o = replace(o, selection=side.selection)
     side.require_fit()
+    graph = served_graph(o, command.progress)
+    require_free(current_domain(), [f"/{spec.name}" for spec in graph])
     console = Console(stderr=True, highlight=False)
-    commands = {spec.name: spec.command() for spec in served_graph(o, command.progress)}
+    commands = {spec.name: spec.command() for spec in graph}
+    advisory = [spec.name for spec in graph if spec.advisory]
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        with Supervisor(commands, command.log, environment()) as supervisor:
+        with Supervisor(commands, command.log, environment(), advisory) as supervisor:
             console.print(f"starting {', '.join(commands)}; logs in {command.log}")
             supervisor.wait_ready()
             console.print(f"the graph is up ({o.clock}); ask for a task with `vgps run`; Ctrl-C stops it")
+            reported: set[str] = set()
             while True:
                 supervisor.check()
+                for name in supervisor.lost.keys() - reported:
+                    reported.add(name)
+                    console.print(f"{supervisor.lost[name]}\nthe graph goes on without {name}", markup=False)
                 time.sleep(0.2)
     except KeyboardInterrupt:
         console.print("stopped")

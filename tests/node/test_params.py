@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vgps_models.errors import VgpsError
 from vgps_node.advising import ProgressOptions
-from vgps_node.flat import changed, flatten, from_words
+from vgps_node.params import changed, flatten, from_words
 
 
 @dataclass(frozen=True)
