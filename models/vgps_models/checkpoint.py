@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from vgps_models.checkpoint_files import SHIPPED, CheckpointError, card_of, find, without_card
 from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
-from vgps_models.errors import SpecError
+from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.files import not_the_file, write_whole, wrong_weights
 from vgps_models.icvf.frames import FrameEncoder, FrameValues
 from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
@@ -216,7 +216,10 @@ def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     torch.set_num_threads(threads)
     card, tensors = read(name, "policy")
     action, normaliser = _action(name, card, spec)
-    net = make_net(card.architecture["policy"])
+    try:
+        net = make_net(card.architecture["policy"])
+    except (SpecError, UnknownNameError) as error:
+        raise CheckpointError(name, "architecture.policy", f"does not fit the weights: {error}") from None
     return ChunkPolicy(_perception(name, card, tensors), module(name, net, tensors, "policy"), action, normaliser)
 
 

@@ -54,13 +54,9 @@ def wrong_weights(path: Path) -> str | None:
     size = path.stat().st_size
     with path.open("rb") as file:
         begin = file.read(9)
-        if (kind := next((what for magic, what in _OTHER_WEIGHTS if begin.startswith(magic)), None)) is not None:
-            return kind
         length = int.from_bytes(begin[:8], "little")
-        if size < 9:
-            return f"is cut off after {size} bytes; copy it again"
-        if length > LONGEST_HEADER or begin[8:9] != b"{":
-            return "is no safetensors file"
+        if length > LONGEST_HEADER or begin[8:9] not in (b"{", b""):
+            return next((what for magic, what in _OTHER_WEIGHTS if begin.startswith(magic)), "is no safetensors file")
         header = begin[8:] + file.read(min(length - 1, size))
     if len(header) < length:
         return f"is cut off after {size} bytes; copy it again"
