@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, get_type_hints
 
@@ -51,13 +51,14 @@ Limit = Between | OneOf
 
 @lru_cache(maxsize=64)
 def limits_of(settings: type) -> dict[str, Limit]:
-    """Limits by field name, of a dataclass."""
-    hints = get_type_hints(settings, include_extras=True)
+    """Limits by field name, of a dataclass. A field that is annotated again keeps the limit of its base."""
     found = {}
-    for field in fields(settings):
-        for mark in getattr(hints[field.name], "__metadata__", ()):
-            if isinstance(mark, (Between, OneOf)):
-                found[field.name] = mark
+    for base in filter(is_dataclass, reversed(settings.__mro__)):
+        hints = get_type_hints(base, include_extras=True)
+        for field in fields(base):
+            for mark in getattr(hints[field.name], "__metadata__", ()):
+                if isinstance(mark, (Between, OneOf)):
+                    found[field.name] = mark
     return found
 
 

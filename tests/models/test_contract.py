@@ -7,6 +7,7 @@ import pytest
 
 from vgps_models.contract import Contract
 from vgps_models.errors import DataError, SpecError
+from vgps_models.resources import launch_file
 from vgps_models.spaces import ACTION_NAMES, PROPRIO_NAMES
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 
 from vgps_models.contract import Contract
@@ -30,8 +31,8 @@ OnSight = Callable[[TaskState, dict[str, Pixels]], None]
 def warn_of_rewind(node: Node, before: int, now: int) -> None:
     """Log that time went back, from a stamp to another [ns]."""
     node.get_logger().warning(
-        f"time went back from {before * 1e-9:.2f} s to {now * 1e-9:.2f} s; all buffers are cleared. Either the simulator "
-        "was restarted, or a bag plays in a loop, or two graphs share this ROS domain",
+        f"time went back from {before * 1e-9:.2f} s to {now * 1e-9:.2f} s; all buffers are cleared. Either the "
+        "simulator was restarted, or a bag plays in a loop, or two graphs share this ROS domain",
         throttle_duration_sec=1.0,
     )
 
@@ -89,6 +90,8 @@ class SightInput:
 class _Input:
     """Subscriptions into one joiner. images: camera name -> quality of service."""
 
+    KEPT = 128  # stamps: two seconds of joint states, of which a few belong to an observation
+
     def __init__(
         self,
         node: Node,
@@ -100,7 +103,8 @@ class _Input:
         joints: bool = True,
     ) -> None:
         self._node, self._complete, self._rewind = node, complete, rewind
-        self._joiner = Joiner(("task", *(["joints"] if joints else []), *images), on_rewind=self._on_rewind)
+        parts = ("task", *(["joints"] if joints else []), *images)
+        self._joiner = Joiner(parts, size=self.KEPT, on_rewind=self._on_rewind)
 
         def listen(part: str, kind: type, topic: str, qos: Any, convert: Callable[[Any], Any]) -> None:
             node.create_subscription(kind, topic, lambda message: self._take(part, message, convert), qos)
@@ -111,7 +115,7 @@ class _Input:
                 "joints",
                 JointState,
                 contract.state.topic,
-                RELIABLE,
+                QoSProfile(depth=self.KEPT, reliability=ReliabilityPolicy.RELIABLE),
                 lambda message: messages.arm_state_from_msg(message, contract),
             )
         for name, qos in images.items():

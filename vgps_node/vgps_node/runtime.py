@@ -113,7 +113,7 @@ def _descriptor(spec: ParameterSpec, *, read_only: bool) -> ParameterDescriptor:
         high = min(limit.high, 2**63 - 1)
         descriptor.integer_range = [IntegerRange(from_value=int(limit.low), to_value=int(high))]
     elif isinstance(limit, Between):
-        high = min(limit.high, sys.float_info.max)
+        high = min(float(limit.high), sys.float_info.max)
         descriptor.floating_point_range = [FloatingPointRange(from_value=float(limit.low), to_value=high)]
     return descriptor
 
@@ -155,8 +155,8 @@ def _warn_of_namesakes(node: Node) -> None:
     def look() -> None:
         if node.get_node_names_and_namespaces().count(name) > 1:
             node.get_logger().warning(
-                f"another node {node.get_fully_qualified_name()} is in this ROS domain: both graphs receive each other's "
-                "messages. Stop one of them or change its ROS_DOMAIN_ID",
+                f"another node {node.get_fully_qualified_name()} is in this ROS domain: both graphs receive each "
+                "other's messages. Stop one of them or change its ROS_DOMAIN_ID",
                 throttle_duration_sec=10.0,
             )
 

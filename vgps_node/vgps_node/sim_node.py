@@ -19,9 +19,11 @@ from vgps_msgs.msg import TaskState
 from vgps_msgs.srv import Reset, SetClock, Step
 from vgps_node import messages, topics
 from vgps_node.bringup import OPTIONS
+from vgps_node.moments import ArmState
 from vgps_node.params import ParameterSpec
 from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, run
 from vgps_node.simulation import Simulation
+from vgps_node.transforms import Transforms
 from vgps_sim.scene import FRONT
 
 
@@ -40,6 +42,8 @@ class SimNode(Node):
         ),
         "depth": ParameterSpec(False, "whether the front camera publishes depth too"),
     }  # fmt: skip
+    LAG = 0.1  # [s] by which the world may be behind the wall clock and catch up
+    JOINTS = 2  # slices of time between two joint states
 
     def __init__(self, context: Context) -> None:
         super().__init__("sim_node", context=context)
@@ -54,12 +58,14 @@ class SimNode(Node):
         self._images = {n: self.create_publisher(Image, f.topic, RELIABLE) for n, f in self.contract.images.items()}
         self._infos = {n: self.create_publisher(CameraInfo, topics.camera_info(n), RELIABLE) for n in self._images}
         self._depth = self.create_publisher(Image, topics.camera_depth(FRONT), RELIABLE) if self.sim.depth else None
-        self._transforms = topics.transform_publisher(self)
+        self.sim.wake()
+        self._transforms = Transforms(self, self.sim.camera_frames())
         self.create_subscription(JointTrajectory, topics.JOINT_COMMAND, self._on_command, RELIABLE)
         self.create_service(Reset, topics.RESET, self._on_reset)
         self.create_service(Step, topics.STEP, self._on_step)
         self.create_service(SetClock, topics.SET_CLOCK, self._on_set_clock)
         self._published = self._due = time.monotonic()
+        self._ticks = 0  # slices of time that have passed by the wall clock
         self._answered = 0  # stamp of the newest observation that has its command
         self.create_timer(self.sim.slice, self._on_timer, clock=STEADY_CLOCK)
 
@@ -90,33 +96,42 @@ class SimNode(Node):
 
     def _on_timer(self) -> None:
         now = time.monotonic()
-        if not self.sim.running:
-            self._due = now
-        elif self.sim.clock == "realtime":
+        if not self.sim.waiting:
             self._catch_up(now)
-        elif now - self._published > self._republish_after:
-            self.get_logger().info(f"no command came for step {self.sim.state.moment.step}; observation sent again")
+            return
+        self._due = now
+        if now - self._published > self._republish_after:
+            self.get_logger().info(
+                f"no command came for step {self.sim.state.moment.step}; observation sent again",
+                throttle_duration_sec=5.0,
+            )
             self._publish()
 
     def _catch_up(self, now: float) -> None:
         """Move the world to the wall clock; a machine that is too slow loses time instead of running after it."""
-        self._due = max(self._due, now - 5 * self.sim.slice)
-        while self.sim.running and self._due + self.sim.slice <= now:
+        self._due = max(self._due, now - self.LAG)
+        while not self.sim.waiting and self._due + self.sim.slice <= now:
             self._due += self.sim.slice
-            if self.sim.tick():
-                self._publish()
+            running, ended = self.sim.running, self.sim.tick()
+            self._ticks += 1
+            if ended:
+                self._publish(task=running)
             else:
-                self._joints.publish(messages.arm_state_to_msg(self.sim.arm(), self.sim.stamp, self.contract))
+                self._publish_time()
+                if self._ticks % self.JOINTS == 0:
+                    self._publish_arm(self.sim.stamp, self.sim.arm())
 
     # Observations
 
-    def _publish(self) -> None:
+    def _publish(self, *, task: bool = True) -> None:
+        """All that can be seen now. task: with the task state, which makes it an observation to act on."""
         snapshot = self.sim.snapshot()
-        stamp = snapshot.task.moment.stamp
+        stamp = self.sim.stamp
         self._published = time.monotonic()
-        self._time.publish(ClockMsg(clock=messages.to_time(stamp)))
-        self._task.publish(messages.task_state_to_msg(snapshot.task))
-        self._joints.publish(messages.arm_state_to_msg(snapshot.arm, stamp, self.contract))
+        self._publish_time()
+        if task:
+            self._task.publish(messages.task_state_to_msg(snapshot.task))
+        self._publish_arm(stamp, snapshot.arm)
         for name, publisher in self._images.items():
             pixels, frame = snapshot.images[name], topics.camera_frame(name)
             publisher.publish(messages.image_to_msg(pixels, stamp, frame))
@@ -124,8 +139,14 @@ class SimNode(Node):
             self._infos[name].publish(messages.camera_info(stamp, frame, height, width, self.sim.fovy(name)))
         if self._depth and snapshot.depth is not None:
             self._depth.publish(messages.depth_to_msg(snapshot.depth, stamp, topics.camera_frame(FRONT)))
-        if self._transforms:
-            self._transforms(stamp, snapshot.arm)
+
+    def _publish_time(self) -> None:
+        """The clock goes first: no stamp is ahead of it."""
+        self._time.publish(ClockMsg(clock=messages.to_time(self.sim.stamp)))
+
+    def _publish_arm(self, stamp: int, arm: ArmState) -> None:
+        self._joints.publish(messages.arm_state_to_msg(arm, stamp, self.contract))
+        self._transforms.publish(stamp, arm)
 
     # Services
 

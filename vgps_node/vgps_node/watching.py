@@ -47,7 +47,7 @@ class Watcher:
             self._ask(task.instruction)
 
     def forget(self) -> None:
-        """Drop the episode so far, because time went back. A question under way is about what was; its answer is dropped."""
+        """Drop the episode so far, and the answer to a question under way, because time went back."""
         self._episode, self._seen, self._asked = None, [], None
 
     def poll(self) -> Progress | str | None:

@@ -23,16 +23,17 @@ from vgps_node.supervisor import Supervisor
 
 @dataclass(frozen=True)
 class Advice(ProgressOptions):
-    """Whom progress_node asks, and how often. The estimator is also called --progress."""
+    """How progress_node estimates progress, and how often. The estimator is also called --progress."""
 
-    # none: nobody | learned: our own, needs no network | gvl: a vision-language model, in the background | learned+gvl
+    # none: no estimates | learned: our own model, needs no network | gvl: a vision-language model, in the background |
+    # learned+gvl: both
     estimator: Annotated[str, tyro.conf.arg(aliases=("--progress",))] = ProgressOptions.estimator
 
 
 @dataclass(frozen=True)
 class UpCommand:
     options: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
-    progress: Advice = field(default_factory=Advice)  # who says on /progress how far along it is
+    progress: Advice = field(default_factory=Advice)  # how progress is estimated, on /progress
     trust: Path | None = None  # file of `vgps train trust`: abstain above its threshold
     log: Path = Path("runs/log")  # folder for the output of the nodes
 
@@ -44,9 +45,9 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps up sim                                  a simulated arm under guided control
         vgps up sim --rule first --k 1               the bare policy
         vgps up sim --clock realtime                 against the wall clock
-        vgps up sim --progress none                  nobody says how far along it is
-        vgps up sim --reward runs/rewards/carrot.safetensors    what a learned reward says of it, on /reward/value
-        vgps up sim --progress learned+gvl --progress.gvl.chat.model NAME    so does a vision-language model
+        vgps up sim --progress none                  without estimates of progress
+        vgps up sim --reward runs/rewards/carrot.safetensors    with a learned reward, on /reward/value
+        vgps up sim --progress learned+gvl --progress.gvl.chat.model NAME    with a vision-language model too
         vgps run "put the spoon on the towel"         then, in another terminal
     """
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
