@@ -105,10 +105,11 @@ def image(at: int, shade: int, encoding: str = "rgb8", *, ros1: bool = False, si
 
 
 def packed(
-    at: int, shade: int, format: str = "jpeg", *, mode: str = "RGB", head: bytes = b"", ros1: bool = False
+    at: int, shade: int, format: str = "jpeg", *, mode: str = "RGB", head: bytes = b"", size: tuple[int, int] = (8, 8)
 ) -> Any:
+    """head: bytes before the picture. size: (height, width)."""
     buffer = io.BytesIO()
-    pixels = np.full((8, 8, 3) if mode == "RGB" else (8, 8), shade, np.uint16 if mode == "I;16" else np.uint8)
+    pixels = np.full((*size, 3) if mode == "RGB" else size, shade, np.uint16 if mode == "I;16" else np.uint8)
     Picture.fromarray(pixels).save(buffer, "JPEG" if "jpeg" in format else "PNG")
     data = np.frombuffer(head + buffer.getvalue(), np.uint8)
     return make(COMPRESSED, header=header(at), format=format, data=data)
