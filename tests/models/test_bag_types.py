@@ -130,6 +130,18 @@ def test_a_damaged_message_is_named(data, said):
         decode(message(data))
 
 
+@pytest.mark.parametrize("data", [b"", b"\2", b"\2\0\0\0h", b"\xff\xff\xff\xffhi"])
+def test_a_damaged_message_of_ros1_is_named(data):
+    with pytest.raises(DataError, match="std_msgs/msg/String on /words is damaged"):
+        decode(message(data, encoding="ros1"))
+
+
+def test_a_definition_that_would_take_forever_is_refused():
+    channel = Channel("/words", "p/msg/T", "cdr", "ros2msg", "string[999999999] words\n")
+    with pytest.raises(DataError, match="an array of 999999999 elements"):
+        decode(Message(channel, 0, b"\0\1\0\0"))
+
+
 def test_one_damaged_image_is_named_and_the_others_are_read(tmp_path):
     rows = film()
     rows[3] = bags.Row("/front", RAW, bags.serialized(rows[3], False)[:60], rows[3].at)

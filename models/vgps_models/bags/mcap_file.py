@@ -29,6 +29,7 @@ BROKEN = (
 )  # fmt: skip
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 RECORD = struct.Struct("<BQ")  # kind, length
+LATEST = 1 << 63  # [ns]
 
 
 def messages(file: IO[bytes], size: int | None, topics: Collection[str] | None, span: Span | None) -> Iterator[Message]:
@@ -76,13 +77,13 @@ class _Reader:
         """A chunk, or None where none of its messages is in the span."""
         if not self._skips or length < 16:
             return self._read(length)
-        times = self._file.read(16)
-        first, last = struct.unpack("<QQ", times)
+        first, last = struct.unpack("<QQ", self._file.read(16))
         begin, end = cast(Span, self._span)
         if last < begin or first >= end:
-            self._file.seek(length - len(times), io.SEEK_CUR)
+            self._file.seek(length - 16, io.SEEK_CUR)
             return None
-        return times + self._read(length - len(times))
+        self._file.seek(-16, io.SEEK_CUR)
+        return self._read(length)
 
     def _within(self, data: bytes, length: int) -> Iterator[Message]:
         """The records of a chunk; of one that breaks off and is not packed those that are whole."""
@@ -119,6 +120,8 @@ class _Reader:
             if channel is None:
                 raise ValueError(f"a message is of channel {number}, which the file does not describe")
             log = log or published
+            if log >= LATEST:
+                raise ValueError(f"a message says that it was written at {log} ns")
             wanted = self._topics is None or channel.topic in self._topics
             if wanted and (self._span is None or self._span[0] <= log < self._span[1]):
                 yield Message(channel, log, data[MESSAGE.size :])

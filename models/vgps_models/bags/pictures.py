@@ -75,7 +75,7 @@ def pixels(message: Any, type: str, name: str) -> Image:
     channels = CHANNELS[message.encoding]
     size = 1 if message.encoding in GRAYS else 4 if "a" in message.encoding else 3
     rows = _rows(message, size, name).reshape(message.height, message.width, size)
-    return np.ascontiguousarray(rows[..., list(channels)])
+    return np.ascontiguousarray(rows[..., :3] if channels == (0, 1, 2) else rows[..., list(channels)])
 
 
 def depth_units(message: Any, type: str, name: str) -> NDArray[Any]:

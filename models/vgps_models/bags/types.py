@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
@@ -23,12 +24,13 @@ except ImportError as error:
 MSG, IDL = ("ros2msg", "ros1msg"), ("ros2idl", "omgidl")
 UNWRITTEN = ("", "unknown")  # how recorders call the encoding of a definition that they did not find
 RULE = "=" * 80 + "\n"
+MOST_ELEMENTS = 100_000  # of an array of fixed size: code is generated for each of them
 # What parsing a definition, and compiling it, raises where it is garbled.
 UNPARSED = (TypesysError, SyntaxError, AssertionError, KeyError, ValueError, IndexError, TypeError, AttributeError,
             RecursionError, NotImplementedError)  # fmt: skip
 # What decoding a message raises where it is damaged or of another type than it says.
-UNDECODED = (SerdeError, KeyError, ValueError, IndexError, TypeError, AttributeError, MemoryError, OverflowError,
-             RecursionError, AssertionError)  # fmt: skip
+UNDECODED = (SerdeError, struct.error, KeyError, ValueError, IndexError, TypeError, AttributeError, MemoryError,
+             OverflowError, RecursionError, AssertionError)  # fmt: skip
 
 
 def decode(message: Message) -> Any:
@@ -90,6 +92,9 @@ def _store(channel: Channel) -> Typestore:
             f"{', '.join((*MSG, *IDL))} can be read"
         )
     types = _parsed(channel)
+    sizes = [kind[1][1] for _, fields in types.values() for _, kind in fields if kind[0] == Nodetype.ARRAY]
+    if max(sizes, default=0) > MOST_ELEMENTS:
+        raise DataError(f"{channel.topic}: the definition of {channel.type} has an array of {max(sizes)} elements")
     store = get_typestore(Stores.EMPTY)
     missing = _missing(types) - store.fielddefs.keys()
     if channel.type not in types:

@@ -94,7 +94,7 @@ def facts(bag: BagFiles, problems: list[str]) -> Iterator[Fact]:
         try:
             for what, value in of(message, rest):
                 yield Fact(sensor if what == "units" else sensor + (stream or ""), message.log, what, value)
-        except (DataError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        except (DataError, struct.error, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
             if message.channel.topic not in failed:
                 failed.add(message.channel.topic)
                 problems.append(f"{message.channel.topic} is damaged ({error})")
