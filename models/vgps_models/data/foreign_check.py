@@ -67,7 +67,9 @@ def look_into(root: Path) -> ForeignInfo:
         except DataError as error:
             problems.append(Problem(f"episode {index}", str(error)))
     size = sum((Path(folder) / name).stat().st_size for folder, _, names in os.walk(root) for name in names)
-    features: dict[str, list[int]] = {key: list(feature.get("shape") or ()) for key, feature in data.features.items()}
+    features: dict[str, list[int]] = {
+        key: feature["shape"] for key, feature in data.features.items() if isinstance(feature.get("shape"), list)
+    }
     cameras = {name: data.camera(name) for name in data.cameras}
     return ForeignInfo(
         owner=owner_of(root).value,
@@ -108,7 +110,7 @@ def look_through(root: Path) -> Found:
                 longer[camera] = max(seconds, longer.get(camera, 0.0))
         except DataError as error:
             if name not in bad:
-                problems.append(Problem(name, str(error)))
+                problems.append(Problem(name, str(error).removeprefix(f"{name} of {root}").removeprefix(":").strip()))
             bad.add(name)
     notes += [note for note in data.notes if note not in notes]
     notes += [

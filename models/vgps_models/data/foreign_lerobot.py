@@ -217,8 +217,11 @@ class ForeignDataSet:
             return None
 
     def _stamped(self, index: int, rows: pa.Table) -> Seconds:
-        stamps = np.asarray(rows["timestamp"].to_numpy(), np.float64)
         where = f"{self.name(index)} of {self.root}"
+        try:
+            stamps = np.asarray(rows["timestamp"].to_numpy(), np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{where}: its column 'timestamp' holds no seconds ({error})") from None
         if not np.isfinite(stamps).all() or (np.diff(stamps) <= 0).any() or stamps[0] < -SLACK_S:
             raise DataError(f"{where}: its column 'timestamp' does not rise from 0 on; it must hold seconds")
         self._require_rate(len(stamps), usual_gap(stamps), f"the column 'timestamp' of {self.name(index)}")
@@ -258,23 +261,24 @@ class ForeignDataSet:
         """The video of a camera, and the number of its frame at each of these times of the episode."""
         place = self.place(index, camera)
         video = self._video(place)
-        half = max(SLACK_S, 0.499 * usual_gap(video.times))
+        gap, row = usual_gap(video.times), 1 / self.fps
+        half = max(SLACK_S, 0.499 * gap)
         first, end = np.searchsorted(video.times, [place.begin - half, place.end - half])
         mine, wanted = video.times[first:end], place.begin + seconds
-        near = max(half, 0.5 / self.fps)
+        before, after = max(half, 0.5 * row), max(half, 0.5 * row, gap - 0.5 * row)  # a slow camera's last is held
         if not len(mine):
             raise DataError(
                 f"{self.name(index)} of {self.root}: {place.path} has no frames from {place.begin:.3f} s to "
                 f"{place.end:.3f} s, where camera '{camera}' should show it"
             )
-        outside = (wanted < mine[0] - near) | (wanted > mine[-1] + near)
+        outside = (wanted < mine[0] - before) | (wanted > mine[-1] + after)
         if outside.any():
             raise DataError(
                 f"{self.name(index)} of {self.root}: camera '{camera}' has no frame at "
                 f"{seconds[outside.argmax()]:.3f} s; {place.path} shows the episode from "
                 f"{mine[0] - place.begin:.3f} s to {mine[-1] - place.begin:.3f} s"
             )
-        if (late := wanted[-1] - mine[-1]) > half:
+        if (late := wanted[-1] - mine[-1]) > max(half, gap - 0.5 * row):
             self._note(
                 f"{self.name(index)}: the video of camera '{camera}' ends {late:.3f} s before the last row, "
                 "which gets its last frame"

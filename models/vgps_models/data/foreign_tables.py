@@ -46,7 +46,10 @@ class Tables:
         try:
             self._data_path = str(info["data_path"])
             self._video_path = str(info.get("video_path") or "")
-            self._chunk_episodes = int(info.get("chunks_size") or CHUNK_EPISODES)
+            size: Any = info.get("chunks_size", CHUNK_EPISODES)
+            if not _whole(size) or size < 1:
+                raise ValueError(f"chunks_size is {size!r}")
+            self._chunk_episodes = int(size)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{root / INFO} is not that of a LeRobot data set ({error!r})") from None
         if self.v2 and not (root / EPISODES_V2).is_file():
@@ -60,14 +63,14 @@ class Tables:
     def number(self, index: int) -> int:
         """`episode_index` of the data set, which is not the place in the list after episodes were deleted."""
         value = self.rows[index].get("episode_index", index)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if not _whole(value):
             raise DataError(f"{self.root}: episode {index} has the episode_index {value!r}")
         return int(value)
 
     def length(self, index: int) -> int:
         """Rows of an episode, as the data set lists them."""
-        value = self.rows[index].get("length")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1 or value != int(value):
+        value: Any = self.rows[index].get("length")
+        if not _whole(value) or value < 1:
             raise DataError(f"episode {self.number(index)} of {self.root} has a length of {value!r}; expected rows > 0")
         return int(value)
 
@@ -117,7 +120,10 @@ class Tables:
             raise DataError(f"{name}: {path} has no column 'episode_index'")
         if table.num_rows != self.length(index):
             raise DataError(f"{name}: {path} holds {table.num_rows} rows of it, not {self.length(index)}")
-        return table.sort_by("frame_index") if "frame_index" in table.column_names else table
+        try:
+            return table.sort_by("frame_index") if "frame_index" in table.column_names else table
+        except pa.ArrowException as error:
+            raise DataError(f"{name}: its column 'frame_index' holds no numbers ({error})") from None
 
     def _tasks(self) -> dict[int, str]:
         """Words of every task index; a table that is missing or damaged names none."""
@@ -155,17 +161,24 @@ class Tables:
         return DataError(f"episode {number} of {self.root} is not as a LeRobot data set says it ({reason})")
 
 
+def _whole(value: Any) -> bool:
+    """Whether a value of a table is a whole number, however it is stored."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and float(value).is_integer()
+
+
 def _table_rows(root: Path) -> list[Row]:
     """The rows of all episode tables, without statistics, which make a row a hundred times as large."""
     tables: list[pa.Table] = []
-    try:
-        for path in sorted(root.glob(EPISODES_PATH.split("/chunk-")[0] + "/*/*.parquet")):
+    for path in sorted(root.glob(EPISODES_PATH.split("/chunk-")[0] + "/*/*.parquet")):
+        try:
             names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
-            tables.append(read_parquet(path, names))
-        whole = pa.concat_tables(tables, promote_options="permissive").to_pylist() if tables else []
-    except (OSError, pa.ArrowException, DataError) as error:
-        raise DataError(f"{root}: its episode table cannot be read ({error})") from None
-    return whole
+            tables.append(pq.read_table(path, columns=names))
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path}, a table of episodes, is damaged ({error}); get it anew") from None
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").to_pylist() if tables else []
+    except pa.ArrowException as error:
+        raise DataError(f"{root}: its tables of episodes do not fit together ({error})") from None
 
 
 def _jsonl(path: Path) -> list[Row]:

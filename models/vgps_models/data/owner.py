@@ -61,8 +61,8 @@ def has_our_columns(info: dict[str, Any]) -> bool:
         return False
     widths = {key: len(VECTOR_NAMES[key] or ()) for key in (STATE, JOINTS, ACTION, COMMANDED)} | {DONE: 1, SUCCESS: 1}
     found = {key: feature.get("shape") for key, feature in features.items() if isinstance(feature, dict)}
-    names = features.get(ACTION, {}).get("names") if isinstance(features.get(ACTION), dict) else None
-    known = names is None or list(names) == list(VECTOR_NAMES[ACTION] or ())
+    names = features[ACTION].get("names") if isinstance(features.get(ACTION), dict) else None
+    known = names is None or names == list(VECTOR_NAMES[ACTION] or ())
     return known and FLAWED in found and all(found.get(key) in ([width], (width,)) for key, width in widths.items())
 
 

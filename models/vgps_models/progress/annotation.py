@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from vgps_models.errors import DataError
 from vgps_models.files import require_outside, write_whole
 from vgps_models.progress.clips import Episodes, each, of_episode, require_task
-from vgps_models.progress.estimate import Clip, Estimator, Floats, Usage, spaced
+from vgps_models.progress.estimate import Clip, Estimate, Estimator, Floats, Usage, spaced
 
 OWN = b"vgps"  # key of the schema's metadata
 
@@ -57,15 +57,18 @@ def annotate(
     cameras: Sequence[str] = (),
     task: str = "",
     progress: Callable[[], None] = lambda: None,
+    report: Callable[[str], None] = lambda problem: None,
 ) -> tuple[Annotation, Usage]:
     """Estimate every episode and write `out`; an interrupted run goes on where it stopped.
 
     frames: moments of an episode that are judged, evenly spread; what lies between is interpolated. 0 for all.
     cameras, task: as `of_episode` takes them. Returns what was written, and what this call has cost. What is done so
-    far is kept in `<out>.part`. Raises DataError, before anything is judged, when `out` lies within a data set or an
-    episode has no task.
+    far is kept in `<out>.part`. report: called with each episode whose images cannot be read; its values are NaN.
+    Raises DataError, before anything is judged, when `out` lies within a data set or an episode has no task.
     """
     require_outside(out)
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give the path of a parquet file with --out")
     for episode in range(len(store)):
         require_task(store, episode, task)
     part, data_sha256 = out.with_name(out.name + ".part"), store.data_hash()
@@ -81,12 +84,49 @@ def annotate(
 
     def clips() -> Iterator[tuple[str, Clip]]:
         for episode in range(len(store)):
-            if episode not in done:
-                yield str(episode), of_episode(store, episode, frames, cameras, task=task)
+            if episode in done:
+                continue
+            try:
+                clip = of_episode(store, episode, frames, cameras, task=task)
+            except DataError as error:
+                unread[episode] = str(error)
+                report(str(error))
+                continue
+            yield str(episode), clip
 
+    usage, unread = Usage(), dict[int, str]()
+    try:
+        usage = _judge(part, each(estimator, clips()), done, progress)
+    finally:
+        if not done:
+            part.unlink(missing_ok=True)
+    if not done:
+        raise DataError(f"no episode of {store.root} can be judged ({next(iter(unread.values()))})")
+    values, spread = (
+        np.concatenate(
+            [
+                np.full(length, np.nan) if episode in unread else _filled(done[episode][name], int(length), frames)
+                for episode, length in enumerate(lengths)
+            ]
+        )
+        for name in ("values", "spread")
+    )
+    made = Annotation(
+        values, spread, estimator.source, data_sha256, getattr(estimator, "threshold", None),
+        len(unread) + sum(d["failures"] for d in done.values()),
+    )  # fmt: skip
+    write(made, store, out)
+    part.unlink()
+    return made, usage
+
+
+def _judge(
+    part: Path, answers: Iterator[tuple[str, Estimate]], done: dict[int, dict[str, Any]], progress: Callable[[], None]
+) -> Usage:
+    """Add every answer to `done` and to the file `part`; what they have cost together."""
     usage = Usage()
     with part.open("a") as lines:
-        for name, estimate in each(estimator, clips()):
+        for name, estimate in answers:
             usage += estimate.usage
             line = {
                 "episode": int(name), "values": _plain(estimate.values), "spread": _plain(estimate.spread),
@@ -96,17 +136,7 @@ def annotate(
             lines.flush()
             done[int(name)] = line
             progress()
-    values, spread = (
-        np.concatenate([_filled(done[e][name], int(lengths[e]), frames) for e in range(len(store))])
-        for name in ("values", "spread")
-    )
-    made = Annotation(
-        values, spread, estimator.source, data_sha256, getattr(estimator, "threshold", None),
-        sum(d["failures"] for d in done.values()),
-    )  # fmt: skip
-    write(made, store, out)
-    part.unlink()
-    return made, usage
+    return usage
 
 
 def write(made: Annotation, store: Episodes, out: Path) -> None:

@@ -146,13 +146,15 @@ def _progress(command: ProgressCommand) -> int:
     out = command.out or annotation.default_path(command.root, command.backend)
     require_outside(out)  # before a model is loaded
     store, estimator = open_episodes(command.root), make_estimator(command)
+    unread: list[str] = []
     with bar() as progress:
         line = progress.add_task(f"judging by {estimator.source}", total=len(store))
         made, usage = annotation.annotate(
             estimator, store, out, frames=command.frames, cameras=command.cameras, task=command.task,
-            progress=lambda: progress.advance(line),
+            progress=lambda: progress.advance(line), report=unread.append,
         )  # fmt: skip
     console = Console()
+    _problems(console, unread, "no picture")
     console.print(
         f"wrote {out}: {len(store)} episodes by {made.source}; {usage.requests} requests, {usage.cost_usd:.4f} USD, "
         f"{made.failures} answers could not be used"

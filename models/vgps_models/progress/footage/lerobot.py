@@ -16,19 +16,19 @@ from vgps_models.progress.footage.base import Scene
 
 
 def open_episodes(root: Path) -> Episodes:
-    """Ours, verified episode by episode; or that of another writer, as it is."""
-    if not (root / INFO).exists():
-        return EpisodeStore(root)  # which says what is missing, or reads ours without it
-    info = read_info(root)
-    ours = "action_spec" in info and owner_of(root) is Owner.OURS
-    return EpisodeStore(root) if ours else ForeignDataSet(root, info)
+    """A data set whose episodes have values of their own in files beside it: an `EpisodeStore`, if it can be one."""
+    foreign = owner_of(root) is Owner.OTHERS and (root / INFO).exists()
+    return ForeignDataSet(root) if foreign else EpisodeStore(root)
 
 
 class DataSet:
     """A data set as recordings that can be judged. task: instead of the recorded one."""
 
     def __init__(self, root: Path, task: str = "") -> None:
-        self.episodes, self._task = open_episodes(root), task
+        info = read_info(root)
+        ours = "action_spec" in info and owner_of(root) is Owner.OURS  # those of others may lack a task
+        self.episodes: Episodes = EpisodeStore(root) if ours else ForeignDataSet(root, info)
+        self._task = task
 
     def __len__(self) -> int:
         return len(self.episodes)
