@@ -118,6 +118,12 @@ def test_gray_is_used_where_there_is_no_color(tmp_path):
     assert reds(path, 0, "/a", task="x") == [10 * n for n in range(8)]
 
 
+def test_a_gray_camera_of_the_contract_is_used_beside_color(tmp_path):
+    rows = in_time(film("/camera/front/image_raw"), film("/camera/wrist/image_raw", encoding="mono8"))
+    footage = open_footage(bags.mcap(tmp_path / "run.mcap", rows), "x")
+    assert sorted(footage.scene(0).clip.views) == ["front", "wrist"] and not footage.problems
+
+
 def test_a_bag_that_shows_depth_alone_says_so(tmp_path):
     with pytest.raises(DataError, match=r"depth/image_rect_raw is left out: it shows depth.*16UC1"):
         open_footage(bags.mcap(tmp_path / "run.mcap", film(DEEP, encoding="16UC1")), "x")

@@ -205,6 +205,17 @@ def test_a_recorder_that_was_killed_before_it_wrote_the_end(tmp_path):
     assert len(footage.scene(0).clip) == 8 and "was never closed" in footage.problems[0]
 
 
+def test_attachments_are_passed_over(tmp_path):
+    whole = bags.mcap(tmp_path / "run.mcap", bags.film(), chunked=False).read_bytes()
+    begin = whole.index(b"ros2") + len("ros2") + 8  # behind the header
+    attachment = b"\x09" + (5000).to_bytes(8, "little") + bytes(5000)
+    (tmp_path / "run.mcap").write_bytes(whole[:begin] + attachment + whole[begin:])
+    check(tmp_path / "run.mcap")
+    (tmp_path / "cut.mcap").write_bytes(whole[:begin] + attachment[:-1])
+    with pytest.raises(DataError, match="the last record should have 5000 bytes"):
+        open_footage(tmp_path / "cut.mcap", "x")
+
+
 def test_a_damaged_chunk_ends_what_is_read(tmp_path):
     path = bags.mcap(tmp_path / "run.mcap", bags.film(count=60))
     data = bytearray(path.read_bytes())

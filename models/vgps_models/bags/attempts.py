@@ -138,7 +138,14 @@ class _Contents:
                 attempt.success = state.success or bool(attempt.success)
         for states in began.values():
             states.sort()
-        for topic, name in _named(shown, names).items():
+        called = _named(shown, names)
+        if any(kind.name == COLOR for kind in shown.values()):
+            self.problems += [
+                f"{topic} is gray ({kind.why}) beside cameras in color; name it to use it"
+                for topic, kind in shown.items()
+                if kind.name == GRAY and called[topic] == topic
+            ]
+        for topic, name in called.items():
             task_topic = _nearest_name(topic, self._states)
             for moment, written in zip(line.moments[topic], self._written[topic], strict=True):
                 # By time and not by order: an episode's first image may come before its first state.
@@ -149,7 +156,8 @@ class _Contents:
                 camera.times.append(moment.time)
                 camera.found.append((written.stamp, written.log))
         for (task_topic, part, episode), attempt in made.items():
-            words = [] if len({e for _, _, e in made}) == 1 else [f"episode {episode}"]
+            words = [f"episode {episode}" if episode != BEFORE else "before the first episode"]
+            words = words if len({e for _, _, e in made}) > 1 else []
             words += [f"part {part + 1}"] if line.parts > 1 else []
             words += [f"of {task_topic}"] if len(self._states) > 1 and task_topic else []
             attempt.name = " ".join([self.bag.name, *words])
@@ -183,15 +191,12 @@ class _Contents:
     def _shown(self) -> dict[str, Kind]:
         """Topics whose pictures can be shown; why others are left out is said."""
         shown = {topic: kind for topic, kind in self._kinds.items() if kind.name in (COLOR, GRAY)}
-        colored = any(kind.name == COLOR for kind in shown.values())
         for topic, kind in self._kinds.items():
             if kind.name == DEPTH:
                 self.problems.append(f"{topic} is left out: it shows depth, or has 16 bits a pixel ({kind.why})")
             elif not kind.name:
                 why = kind.why if topic in kind.why else f"{topic} {kind.why}"
                 self.problems.append(f"{why}; it is left out")
-            elif kind.name == GRAY and colored:
-                self.problems.append(f"{topic} is gray ({kind.why}) beside cameras in color; name it to use it")
             elif (raw := topic.removesuffix("/compressed")) != topic and raw in shown:
                 self.problems.append(f"{topic} is left out: {raw} shows the same")
                 del shown[topic]
@@ -225,8 +230,9 @@ def pictures(
     seen, name = attempt.cameras[camera], f"{attempt.bag.path} {attempt.cameras[camera].topic}"
     wanted = set(seen.times if times is None else map(int, times))
     where = {found: time for found, time in zip(seen.found, seen.times, strict=True) if time in wanted}
-    logs = [log for _, log in where]
-    problems: list[str] = []
+    if not where:
+        return
+    logs, problems = [log for _, log in where], list[str]()
     for message in messages(attempt.bag, [seen.topic], (min(logs), max(logs) + 1), problems):
         if message.channel.topic == seen.topic and message.channel.type in (RAW, COMPRESSED):
             time = where.pop((message.stamp, message.log), None)

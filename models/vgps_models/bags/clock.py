@@ -56,7 +56,7 @@ def time_line(topics: Mapping[str, Sequence[Written]]) -> TimeLine:
     chief = max(columns, key=lambda topic: len(columns[topic]))
     for topic, rows in columns.items():
         if topic != chief:
-            near = _nearest(columns[chief][:, 0], rows[:, 0])
+            near = nearest(columns[chief][:, 0], rows[:, 0])
             ahead = (rows[:, 2] - times[topic]) - (columns[chief][near, 2] - times[chief][near])
             apart = int(np.median(ahead))
             if abs(apart) > OTHER_CLOCK:
@@ -113,7 +113,7 @@ def _parts_like(chief: Times, chief_times: Times, parts: Times, orders: Times, t
     """
     if not parts[-1]:
         return np.zeros(len(orders), np.int64)
-    beside, fits = _nearest(chief, orders), PERIODS * _period(chief_times)
+    beside, fits = nearest(chief, orders), PERIODS * _period(chief_times)
     cuts = np.flatnonzero(np.diff(parts)) + 1  # where parts 1, 2 .. begin
     made = np.empty(len(orders), np.int64)
     for row, (at, time) in enumerate(zip(beside, times, strict=True)):
@@ -136,8 +136,8 @@ def _period(times: Times) -> float:
     return float(np.median(steps[steps > 0]))
 
 
-def _nearest(to: Times, wanted: Times) -> NDArray[np.intp]:
-    """Of every one wanted the index of the nearest in `to`, which rises."""
+def nearest(to: Times, wanted: Times) -> NDArray[np.intp]:
+    """Of every time that is wanted the index of the nearest in `to`, which rises."""
     after = np.minimum(np.searchsorted(to, wanted), len(to) - 1)
     before = np.maximum(after - 1, 0)
     return np.where(np.abs(to[before] - wanted) <= np.abs(to[after] - wanted), before, after)

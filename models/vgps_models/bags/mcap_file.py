@@ -30,6 +30,7 @@ BROKEN = (
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 RECORD = struct.Struct("<BQ")  # kind, length
 LATEST = 1 << 63  # [ns]
+READ = (Opcode.CHUNK, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)  # of the kinds of records those that are read
 
 
 def messages(file: IO[bytes], size: int | None, topics: Collection[str] | None, span: Span | None) -> Iterator[Message]:
@@ -63,6 +64,9 @@ class _Reader:
             kind, length = RECORD.unpack(head)
             if kind == Opcode.FOOTER:
                 return
+            if kind not in READ:
+                self._skip(length)
+                continue
             data = self._chunk_in_span(length) if kind == Opcode.CHUNK else self._read(length)
             if data is None:
                 continue
@@ -148,6 +152,11 @@ class _Reader:
         for channel in summary.channels.values():
             self._add(channel)
         return True
+
+    def _skip(self, length: int) -> None:
+        if self._size is not None and self._file.tell() + length > self._size:
+            raise EOFError(f"the last record should have {length} bytes")
+        self._file.seek(length, io.SEEK_CUR)
 
     def _read(self, length: int) -> bytes:
         """Up to `length` bytes: a length is not believed beyond the end, nor where the end is not known."""

@@ -93,8 +93,11 @@ def _ends(path: Path) -> bool:
 
 
 def _begins(path: Path) -> bool:
-    with path.open("rb") as file:
-        begin = file.read(len(SQLITE))
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(SQLITE))
+    except OSError:
+        return False
     return begin.startswith((MCAP, SQLITE, ROS1))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vgps_models.bags.clock import nearest
 from vgps_models.errors import DataError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd.recording import Faults, Frame, Recording
@@ -74,19 +75,12 @@ def partners(stamps: Stamps, depths: Stamps) -> dict[int, int | None]:
     if not len(stamps) or not len(depths):
         return made
     period = np.median(np.diff(stamps)) if len(stamps) > 1 else ALONE
-    phases = np.exp(2j * np.pi * (depths[_nearest(stamps, depths)] - stamps) / period).mean()
+    phases = np.exp(2j * np.pi * (depths[nearest(depths, stamps)] - stamps) / period).mean()
     steady = abs(phases) > 0.5  # not so with other rates
     due = stamps + (int(np.angle(phases) / (2 * np.pi) * period) if steady else 0)
-    there = _nearest(due, depths)
-    mutual = (_nearest(depths, due)[there] == np.arange(len(due))) & (abs(depths[there] - due) < period / 2)
+    there = nearest(depths, due)
+    mutual = (nearest(due, depths)[there] == np.arange(len(due))) & (abs(depths[there] - due) < period / 2)
     return made | dict(zip(stamps[mutual].tolist(), depths[there[mutual]].tolist(), strict=True))
-
-
-def _nearest(to: Stamps, among: Stamps) -> NDArray[np.intp]:
-    """Of every one the index of the nearest, of two the earlier."""
-    after = np.minimum(np.searchsorted(among, to), len(among) - 1)
-    before = np.maximum(after - 1, 0)
-    return np.where(abs(among[before] - to) <= abs(among[after] - to), before, after)
 
 
 def _whole(there: Mapping[str, Any], partner: int | None) -> bool:

@@ -86,7 +86,7 @@ def open_recording(path: Path, camera: str = "") -> Recording:
     camera: which one, where a bag has several: its topic in color, or a part of its name.
     """
     if not path.exists():
-        raise DataError(f"{path} does not exist")
+        raise DataError(f"{path} does not exist; give a folder of color/, depth/ and camera.json, or a bag")
     from vgps_models.rgbd.folder import CAMERAS, FolderRecording
 
     if not is_bag(path) or any((path / name).exists() for name in CAMERAS):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vgps_models.bags.attempts import BEFORE, Attempt, BagIndex, images
+from vgps_models.bags.clock import nearest
 from vgps_models.data.lerobot_info import find_camera, words
 from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip, spaced
@@ -57,12 +58,7 @@ class Bags:
             spans = ", ".join(f"{name} {(t[-1] - t[0]) * 1e-9:.1f} s" for name, t in times.items())
             raise DataError(f"the cameras of {attempt.name} saw it at different times ({spans}); name one: --cameras")
         even = np.linspace(first[0], first[-1], len(spaced(len(first), frames or len(first))))
-        at = first if len(even) == len(first) else first[np.unique(_nearest(first, even))]
-        wanted = {name: t[_nearest(t, at)].tolist() for name, t in times.items()}
+        at = first if len(even) == len(first) else first[np.unique(nearest(first, even.astype(np.int64)))]
+        wanted = {name: t[nearest(t, at)].tolist() for name, t in times.items()}
         views = {name: images(attempt, name, chosen) for name, chosen in wanted.items()}
         return Scene(attempt.name, Clip(views, attempt.task), (at - at[0]) * 1e-9, attempt.success)
-
-
-def _nearest(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Of every moment the index of the nearest time."""
-    return np.abs(times[None] - at[:, None]).argmin(axis=1)
