@@ -14,7 +14,7 @@ PARTS = ("task", "joints", "front", "wrist")
 def arrivals(draw: st.DrawFn) -> list[tuple[str, int]]:
     """Every part of five moments: each part in order, as a topic delivers it, the parts anyhow among each other."""
     parts = draw(st.permutations([part for part in PARTS for _ in range(5)]))
-    seen = dict.fromkeys(PARTS, -1)
+    seen: dict[str, int] = dict.fromkeys(PARTS, -1)
     order = []
     for part in parts:
         seen[part] += 1

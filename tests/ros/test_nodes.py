@@ -98,7 +98,7 @@ def test_the_gate_holds_by_the_steady_clock_when_nothing_comes(bench: Bench) -> 
 def test_the_simulator_plays_on_commands_and_repeats_what_got_lost(bench: Bench) -> None:
     states = bench.listen(msg.TaskState, CONTRACT.task.topic)
     arms: list[tuple[TaskState, Any]] = []
-    ObservationInput(bench.probe, CONTRACT, lambda task, seen: arms.append((task, seen)), list, reliable=True)
+    ObservationInput(bench.probe, CONTRACT, lambda task, seen: arms.append((task, seen)), arms.clear, reliable=True)
     bench.until(lambda: all(bench.probe.count_publishers(f.topic) for f in CONTRACT.images.values()))
     refused = bench.ask(srv.Reset, topics.RESET, srv.Reset.Request(task="fly", seed=1))
     assert not refused.ok and "put_spoon_on_towel" in refused.message
