@@ -82,6 +82,8 @@ def test_an_appended_data_set_is_read_with_its_action_spec(ours: Path, tmp_path:
     store = EpisodeStore(root)
     assert len(store) == 7 and not store.notes and not store.problems and check(root).ok
     assert store.records[6].instruction == store.records[0].instruction
+    kept, were = store.records[3], EpisodeStore(ours).records[3]
+    assert (kept.task_id, kept.flaw, kept.quality) == (were.task_id, were.flaw, were.quality) and were.flaw
     columns = store.columns()
     assert np.array_equal(columns.actions[columns.episode == 6], EpisodeStore(ours).columns().actions[:6])
     assert len(open_footage(root)) == 7 and len(open_sources([str(root)]).recordings) == 14
@@ -210,10 +212,10 @@ def test_sentences_of_one_task_have_one_id(sentence: str, task: str) -> None:
 
 
 def test_whose_a_folder_is(ours: Path, tmp_path: Path) -> None:
-    assert owner_of(ours) is Owner.OURS and owner_of(tmp_path) is Owner.NOBODY
-    assert owner_of(tmp_path / "none") is Owner.NOBODY
+    assert owner_of(ours) is Owner.OURS and owner_of(tmp_path) is Owner.NONE
+    assert owner_of(tmp_path / "none") is Owner.NONE
     (tmp_path / "notes.md").write_text("x")
-    assert owner_of(tmp_path) is Owner.NOBODY
+    assert owner_of(tmp_path) is Owner.NONE
     EpisodeWriter(tmp_path / "staged").write(example_episode(0))
     assert owner_of(tmp_path / "staged") is Owner.OURS
     for make in (sets.v3, sets.v2, sets.rlds):
@@ -224,6 +226,6 @@ def test_whose_a_folder_is(ours: Path, tmp_path: Path) -> None:
     information = json.loads((ours / INFO).read_text())
     del information["action_spec"]
     (tmp_path / "renamed" / INFO).write_text(json.dumps(information))
-    assert owner_of(tmp_path / "renamed") is Owner.EDITED  # somebody else has written info.json
+    assert owner_of(tmp_path / "renamed") is Owner.EDITED  # another program has written info.json
     (tmp_path / "renamed" / INFO).write_text("{")
     assert owner_of(tmp_path / "renamed") is Owner.OURS  # damaged, and the tables are ours

@@ -88,20 +88,20 @@ def test_layout_v2_may_lack_tasks_too(tmp_path: Path, tasks: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fps", "told"),
+    ("fps", "shown"),
     [(0, "0"), (-5, "-5"), (None, "null"), ("10", '"10"'), (math.nan, "NaN"), (math.inf, "Infinity"),
      (1e9, "1000000000"), (1e-9, "1e-09"), (True, "true"), ([10], "[10]"), ({}, "{}")],
 )  # fmt: skip
 @pytest.mark.parametrize("layout", [sets.v3, sets.v2], ids=["v3", "v2"])
-def test_a_rate_that_is_none_names_file_and_value(tmp_path: Path, layout: sets.Maker, fps: object, told: str) -> None:
+def test_a_wrong_rate_names_file_and_value(tmp_path: Path, layout: sets.Maker, fps: object, shown: str) -> None:
     root = layout(tmp_path / "set")
     sets.write_info(root, fps=fps)
     for read in (open_footage, lambda path: open_sources([str(path)]), look_into):
         with pytest.raises(DataError) as caught:
             read(root)
-        assert "info.json" in str(caught.value) and f"fps is {told}" in str(caught.value)
+        assert "info.json" in str(caught.value) and f"fps is {shown}" in str(caught.value)
     (problem,) = look_through(root).problems
-    assert f"fps is {told}" in problem.reason
+    assert f"fps is {shown}" in problem.reason
 
 
 @pytest.mark.parametrize("fps", [5, 30, 1, 11])

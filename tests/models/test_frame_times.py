@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import foreign_sets as sets  # pyright: ignore[reportMissingImports]
 import numpy as np
@@ -207,3 +208,20 @@ def test_files_stay_open_and_are_few(tmp_path: Path) -> None:
         for episode in range(8):
             assert sets.numbers(data.images(episode)["front"]) == [0, 3, 6, 9]
     assert len(data._open) <= 4
+
+
+def test_borders_that_drift_from_the_file_do_not_show_the_neighbor(tmp_path: Path) -> None:
+    """The table counts at 30 Hz; the frames of the file come a little faster, 9 ms by the last episode."""
+    root = sets.v3(tmp_path / "set", hz=30, video_hz=30, lengths=(10, 10, 10), tasks=[["a"], ["b"], ["c"]])
+    path = root / f"videos/{FRONT}/chunk-000/file-000.mp4"
+    path.unlink()
+    film(path, [round(1000 * n / 30.4) for n in range(30)], [sets.level(n) for n in range(30)], size=sets.SIZE, crf=0)
+    assert [scored(root, n) for n in range(3)] == [list(range(10 * n, 10 * n + 10)) for n in range(3)]
+    for episode in range(3):
+        played = [round(frame.time * 30.4) for _, frame in play_episode(root, episode)]
+        assert played == list(range(10 * episode, 10 * episode + 10))
+
+
+def play_episode(root: Path, index: int) -> list:
+    recording: Any = open_sources([str(root)]).recordings[index]
+    return list(play(recording.path, recording.begin, recording.end, recording.earliest))

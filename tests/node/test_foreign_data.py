@@ -75,7 +75,7 @@ def unmarked(root: Path) -> Path:
 
 
 def lookalike(root: Path) -> Path:
-    """Names that our own merges use, in somebody else's folder."""
+    """Names that our own merges use, in the folder of another program."""
     sets.v2(root, lengths=(4, 4))
     for name in ("staging/part-1.zip", ".next/READY", ".old/x", "damaged/files-0/x"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -151,7 +151,7 @@ def repair(root: Path | str) -> Merged:
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give the folder of a data set")
     require_ours(root, "`vgps data repair`")
-    if owner_of(root) is Owner.NOBODY and not (root / FOLDER).is_dir():
+    if owner_of(root) is Owner.NONE and not (root / FOLDER).is_dir():
         raise DataError(f"{root} holds no data set, so nothing in it can be saved; make one with `vgps collect`")
     finish_swap(root)
     half = clear_half_written(root)

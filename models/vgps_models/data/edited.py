@@ -88,16 +88,17 @@ def _stored(data: ForeignDataSet, index: int, spec: ActionSpec, videos: dict[Pat
     if not instruction:
         raise DataError("it has no task in words")
     frames = _frames(data.tables.read(index, COLUMNS))
+    row = {key: value for key, value in data.tables.rows[index].items() if isinstance(value, str)}  # of ours, if kept
     success, flawed = (frames[key].to_numpy(zero_copy_only=False) for key in (SUCCESS, FLAWED))
     record = Record(
-        task_id=task_of(instruction),
+        task_id=row.get("task_id") or task_of(instruction),
         seed=data.tables.number(index),
         instruction=instruction,
         success=bool(success.any()),
-        flaw=UNNAMED if flawed.any() else "",
+        flaw=row.get("flaw", UNNAMED if flawed.any() else ""),
         events={},
-        quality="",
-        layout_hash="",
+        quality=row.get("quality", ""),
+        layout_hash=row.get("layout_hash", ""),
         length=len(frames),
         spec=spec.to_json(),
         images_hash=_images_hash(data, index, videos),

@@ -129,8 +129,8 @@ class ForeignVideo:
     def _read_stamps(self) -> NDArray[np.int64]:
         """Time stamps of all frames that are shown, from the packets alone."""
         try:
-            packets = [packet for packet in self._container.demux(self._stream) if packet.size]
-            stamps = [stamp for p in packets if not p.is_discard and (stamp := _stamp(p)) is not None]
+            packets = self._container.demux(self._stream)
+            stamps = [s for p in packets if p.size and not p.is_discard and (s := _stamp(p)) is not None]
         except (OSError, av.FFmpegError, ValueError) as error:
             raise DataError(f"{self.path} is damaged ({error})") from None
         if not stamps:
@@ -144,12 +144,14 @@ def play(
     """(seconds since `begin`, frame of PyAV) in the order of showing, up to but not at `end`; decoded when taken.
 
     begin, end: times in the file [s], its first frame at 0; on the clock of a table of episodes when `earliest` is
-    given, see `zero_of`. Frames stay as they were filmed: `upright` turns them.
+    given, see `zero_of`. A frame that begins up to half a frame before a border lies behind it. Frames stay as they
+    were filmed: `upright` turns them.
     Raises DataError naming the file: at once when it cannot be opened, later where it breaks.
     """
     container, stream = _open(path)
     with closing(container):
         tick, last = float(stream.time_base), -math.inf
+        half = max(SLACK_S, 0.499 / float(stream.guessed_rate or stream.average_rate or math.inf))
         zero = None if stream.start_time is None else zero_of(stream.start_time * tick, earliest)
         try:
             if begin and zero is not None:
@@ -160,9 +162,9 @@ def play(
                     raise DataError(f"{path} is damaged {_after(last)}")
                 zero = zero_of(stamp * tick, earliest) if zero is None else zero
                 seconds = stamp * tick - zero
-                if seconds >= end - SLACK_S:
+                if seconds >= end - half:
                     return
-                if seconds >= begin - SLACK_S and seconds > last:
+                if seconds >= begin - half and seconds > last:
                     last = seconds
                     yield max(0.0, seconds - begin), frame
         except (OSError, av.FFmpegError, ValueError, OverflowError) as error:

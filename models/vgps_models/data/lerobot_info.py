@@ -1,4 +1,4 @@
-"""meta/info.json of a LeRobot data set, whoever wrote it: version, rate, cameras; and what counts as a task."""
+"""meta/info.json of a LeRobot data set of any writer: version, rate, cameras; and what counts as a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose data set a folder is. Only data sets that this project wrote, and nobody else changed, are ever written to."""
+"""Who wrote a data set. Commands write only into data sets of this project that no other program has changed."""
 
 from __future__ import annotations
 
@@ -20,27 +20,25 @@ from vgps_models.data.staging import FOLDER, RECORD
 from vgps_models.errors import DataError
 
 RECORDED = (*VIDEO_SUFFIXES, ".mcap", ".bag", ".db3", ".hdf5", ".h5", ".zarr", ".parquet", ".npz")
-
-
 STAGED = re.compile(r"[A-Za-z0-9_]+-\d{8,}\.zip(\.\d+\.part)?")  # names of staged episodes
 
 
 class Owner(enum.Enum):
     """Who wrote what a folder holds."""
 
-    NOBODY = "nothing that was recorded"
+    NONE = "nothing that was recorded"
     OURS = "a data set of this project"
     EDITED = "a data set of this project that another program has written again"
     OTHERS = "recordings of another program"
 
 
 def owner_of(root: Path) -> Owner:
-    """Told by the tables of episodes and info.json; where these are damaged, by what is left. Reads, never writes.
+    """By the tables of episodes and info.json; where these are damaged, by what is left of the folder. Writes nothing.
 
-    Ours is a folder only when every table of episodes that can be read is ours, and info.json, if it can be read.
+    A folder is ours only when every readable table of episodes is ours, and info.json too if it is readable.
     """
     if not root.is_dir():
-        return Owner.NOBODY
+        return Owner.NONE
     if not (root / "meta").exists():
         return _without_meta(root)
     info = _info(root)
@@ -103,13 +101,13 @@ def foreign_message(root: Path) -> str:
 
 
 def _without_meta(root: Path) -> Owner:
-    """Of a folder without `meta`: our staged episodes or an unfinished swap, somebody's recordings, or neither."""
+    """Of a folder without `meta`: our staged episodes or an unfinished swap, other recordings, or neither."""
     if _staged(root) or (root / ".next" / "READY").exists():
         return Owner.OURS
     inside = [path for pattern in ("*", "*/*", "*/*/*") for path in root.glob(pattern)]
     if any((root / part).is_dir() for part in PARTS) or any(map(_recorded, inside)):
         return Owner.OTHERS
-    return Owner.NOBODY
+    return Owner.NONE
 
 
 def _recorded(path: Path) -> bool:
