@@ -13,13 +13,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, JointState
 from sensor_msgs.msg import Image as ImageMsg
 
+from vgps_models.bags.pictures import RAW, pixels
 from vgps_models.contract import Contract
-from vgps_models.data.bags import RAW, pixels
 from vgps_models.errors import VgpsError
 from vgps_models.irl.rewards import load_reward
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.limits import Between, OneOf
-from vgps_models.rgbd.bags import intrinsics_of, metric_depth
+from vgps_models.rgbd.ros_messages import intrinsics_of, metric_depth
 from vgps_models.spaces import Array, Image
 from vgps_msgs import msg
 from vgps_node import messages, topics

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vgps_models.cameras import find_part
 from vgps_models.data.layout import INFO
-from vgps_models.errors import DataError, SpecError, UnknownNameError
+from vgps_models.errors import DataError, SpecError
 
 PREFIX = "observation.images."
 SLOWEST_HZ, FASTEST_HZ = 0.01, 1000.0  # of the rows of a data set; anything else is a mistake
@@ -97,12 +98,12 @@ def _size(feature: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
 
 
 def find_camera(name: str, known: Iterable[str]) -> str:
-    """The camera of this name, which may be given in full (`observation.images.front`)."""
+    """The camera of this name, given whole, in full (`observation.images.front`) or by a part that no other has."""
     names = tuple(known)
     for one in (name, name.removeprefix(PREFIX), PREFIX + name):
         if one in names:
             return one
-    raise UnknownNameError("camera", name, names)
+    return find_part(name, names)
 
 
 def camera_map(texts: Sequence[str]) -> dict[str, str]:

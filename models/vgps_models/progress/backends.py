@@ -58,6 +58,13 @@ class MomentJudge(Protocol):
         ...
 
 
+def verify_judge(name: str | Path) -> None:
+    """Raise what `load_judge` would, without loading: the checkpoint is missing, damaged or of another kind."""
+    from vgps_models import checkpoint
+
+    checkpoint.verify(name, "imagetext" if checkpoint.read_card(name).kind == "imagetext" else "progress")
+
+
 def load_judge(name: str | Path, *, threads: int = 1) -> MomentJudge:
     """The estimator in a checkpoint, a learned one ("progress") or an image-text model ("imagetext") with VLM-RM."""
     from vgps_models import checkpoint

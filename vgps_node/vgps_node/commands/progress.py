@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
 from vgps_models.progress.footage import Footage
@@ -23,7 +23,7 @@ PARTS = ("score", "report", "check")
 
 @dataclass(frozen=True)
 class ScoreCommand(BackendConfig):
-    source: tyro.conf.Positional[str]  # a video file, or DATASET:EPISODE, or FOLDER_OF_VIDEOS:NUMBER
+    source: tyro.conf.Positional[str]  # a video file or a bag, or DATASET:EPISODE, FOLDER:NUMBER, BAG:NUMBER
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments that are judged, evenly spread; 0 for all
     json: Path | None = None  # also write the curve to this file
@@ -31,7 +31,7 @@ class ScoreCommand(BackendConfig):
 
 @dataclass(frozen=True)
 class ReportCommand(BackendConfig):
-    source: tyro.conf.Positional[Path]  # a data set, a folder of videos, or one video
+    source: tyro.conf.Positional[Path]  # a data set, a video, a bag, or a folder of videos or bags
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments of an attempt, evenly spread; 0 for all
     episodes: int = 0  # only the first so many; 0 for all
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps progress score data/mixed:12                       the curve of one episode
         vgps progress score data/mixed:12 --task "put the carrot on the plate"
         vgps progress score kitchen.mp4 --task "open the drawer" --backend gvl --gvl.chat.model NAME
+        vgps progress score run.mcap --task "open the drawer" --cameras front=color wrist=/wrist/image_raw
         vgps progress score data/mixed:12 --backend vlmrm       near to the goal in words, by a small image-text model
         vgps progress report data/mixed --episodes 100          a page of all curves, the oddest with pictures
         vgps progress check data/held_out --json runs/progress.json    order, success detection, controls
@@ -118,7 +119,7 @@ def _report(command: ReportCommand) -> int:
         for index in range(count):
             try:
                 scene = scene_of(footage, index, command.frames, command.cameras)
-            except DataError as error:
+            except (DataError, UnknownNameError) as error:
                 problems.append(str(error))
                 continue
             waiting[str(index)] = scene
@@ -129,13 +130,16 @@ def _report(command: ReportCommand) -> int:
         for index, estimate in clips.each(estimator, scenes()):
             entries[int(index)] = Entry.of(waiting.pop(index), estimate)
             progress.update(line, completed=len(entries))
+    if not entries:
+        raise DataError(f"no attempt of {command.source} could be scored: {'; '.join(problems[-3:])}")
     threshold = getattr(estimator, "threshold", None)
     ordered = [entries[index] for index in sorted(entries)]
     problems += footage.problems
     text = page(f"Progress in {command.source}", estimator.source, ordered, threshold=threshold, problems=problems)
     write_whole(command.out, text.encode())
-    print(f"wrote {command.out}: {len(ordered)} attempts, {len(problems)} could not be used")
-    return 0 if ordered else 1
+    noticed = f"; it lists {len(problems)} things that were noticed" if problems else ""
+    print(f"wrote {command.out}: {len(ordered)} attempts{noticed}")
+    return 0
 
 
 def _check(command: CheckCommand) -> int:
@@ -173,4 +177,4 @@ def _check(command: CheckCommand) -> int:
 def _name_problems(footage: Footage) -> None:
     """Say on the terminal what of a recording cannot be used, or was used although it does not quite fit."""
     for problem in footage.problems:
-        Console(stderr=True).print(f"note: {problem}", markup=False, highlight=False)
+        Console(stderr=True).print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from vgps_node.advising import ProgressOptions
 from vgps_node.bringup import GraphOptions, environment, served_graph
 from vgps_node.children import leave
 from vgps_node.cli import choose
-from vgps_node.conditions import Steered
+from vgps_node.conditions import Steered, require_graph
 from vgps_node.domain import current_domain, require_free
 from vgps_node.supervisor import Supervisor
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     if command.trust is not None:
         side = side.trusting(command.trust)
         o = replace(o, selection=side.selection)
-    side.require_fit()
+    require_graph(o, command.progress)
     graph = served_graph(o, command.progress)
     require_free(current_domain(), [f"/{spec.name}" for spec in graph])
     console = Console(stderr=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Whatever shows an attempt at a task: our data sets, other LeRobot data sets, MCAP bags, video files."""
+"""Whatever shows an attempt at a task: our data sets, other LeRobot data sets, bags of ROS, video files."""
 
 from vgps_models.progress.footage.base import Footage, Scene, open_footage, scene_of
 

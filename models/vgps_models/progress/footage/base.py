@@ -1,4 +1,4 @@
-"""One interface over every kind of recording that progress can be told of."""
+"""One interface over every kind of recording whose progress can be estimated."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vgps_models.bags.paths import is_bag
 from vgps_models.data.layout import INFO
 from vgps_models.data.lerobot_info import camera_map, find_camera
 from vgps_models.errors import DataError
@@ -53,7 +54,7 @@ def scene_of(footage: Footage, index: int, frames: int = 0, cameras: Sequence[st
 
 
 def open_footage(path: Path, task: str = "") -> Footage:
-    """What lies at `path`: a LeRobot data set, MCAP bags, a video file, or a folder of them.
+    """What lies at `path`: a LeRobot data set, bags of ROS, a video file, or a folder of them.
 
     task: what was to be done; as each recording says when it is empty. Raises DataError that says what can be read.
     """
@@ -63,7 +64,7 @@ def open_footage(path: Path, task: str = "") -> Footage:
         from vgps_models.progress.footage.lerobot import DataSet
 
         return DataSet(path, task)
-    if path.suffix == ".mcap" or (path.is_dir() and any(path.rglob("*.mcap"))):
+    if is_bag(path):
         from vgps_models.progress.footage.bags import Bags
 
         return Bags(path, task)
