@@ -36,7 +36,7 @@ setup(
     packages=find_packages(include=["vgps_*"]),
     package_data={
         "vgps_models": ["checkpoints/*.safetensors", "checkpoints/*.json", "page.css"],
-        "vgps_sim": ["assets/*", "retarget/maps/*.yaml"],
+        "vgps_sim": ["assets/*/*", "retarget/maps/*.yaml"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/vgps"]),
