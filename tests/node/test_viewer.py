@@ -1,4 +1,4 @@
-"""Pictures for people: whatever the cameras' sizes, one even picture; a film that can be cut off; a page for this machine."""
+"""Pictures for people: one even picture of any cameras, a film that can be cut off, a page for this machine alone."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_film_holds_every_picture_and_can_be_played_before_its_end(tmp_path: P
         frames = list(container.decode(video=0))
         assert len(frames) == film.count == 26 and container.streams.video[0].pix_fmt == "yuv420p"
         assert float(frames[5].time or 0) == pytest.approx(1.0)
-    with av.open(io.BytesIO(partial)) as container:  # as after a kill
+    with av.open(io.BytesIO(partial), "r") as container:  # as after a kill
         assert sum(1 for _ in container.decode(video=0)) >= 10
 
 

@@ -203,14 +203,12 @@ def test_vgps_stop_holds_the_arm_and_every_refusal_names_vgps_release(
     graph: Graph, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
-    heard: list[RunTask.Feedback] = []
-    handle = graph.ask(heard, instruction=SPOON)
-    graph.until(lambda: heard)
     stopping = subprocess.Popen([sys.executable, "-m", "vgps_node.cli", "stop", "--wait", "60"], stdout=subprocess.PIPE)
-    result = graph.result(handle)
+    while (result := graph.run(instruction=SPOON, time_limit=0.4)).outcome == "timed_out":
+        assert stopping.poll() in (None, 0)
+    assert result.outcome in ("stopped", "refused") and "vgps release" in result.message
     out = stopping.communicate(timeout=60)[0].decode()
     assert stopping.returncode == 0 and "emergency stop is engaged" in out and "vgps release" in out
-    assert result.outcome == "stopped" and "vgps release" in result.message
     refused = graph.run(instruction=SPOON)
     assert refused.outcome == "refused" and "vgps release" in refused.message and refused.steps == 0
     assert main(["status", "--json", "--wait", "60"]) == 0
@@ -218,16 +216,17 @@ def test_vgps_stop_holds_the_arm_and_every_refusal_names_vgps_release(
     assert status["gate"]["state"] == "STOPPED" and "vgps release" in status["gate"]["detail"]
     assert main(["release", "--wait", "60"]) == 0
     assert "is released" in capsys.readouterr().out
-    assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"
+    graph.until(lambda: graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out")
 
 
 def test_the_emergency_stop_lasts_between_tasks(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
     assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"  # the episode is over
     assert main(["stop", "--wait", "60"]) == 0
-    for _ in range(2):
-        assert graph.run(instruction=SPOON).outcome == "refused"
+    graph.until(lambda: graph.run(instruction=SPOON, time_limit=0.4).outcome == "refused")
+    assert graph.run(instruction=SPOON).outcome == "refused"
     assert main(["release", "--wait", "60"]) == 0
+    graph.until(lambda: graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out")
 
 
 def test_vgps_status_and_watch_show_the_running_graph(
@@ -249,7 +248,7 @@ def test_vgps_status_and_watch_show_the_running_graph(
     watching = subprocess.Popen([sys.executable, "-m", "vgps_node.cli", *command], stderr=subprocess.PIPE, text=True)
     graph.until(lambda: film.is_file())
     while watching.poll() is None:
-        graph.run(instruction=SPOON, time_limit=0.4)
+        assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"
     assert watching.returncode == 0 and watching.stderr is not None and "pictures" in watching.stderr.read()
     with av.open(str(film)) as container:
         assert sum(1 for _ in container.decode(video=0)) >= 1

@@ -88,12 +88,16 @@ class Film:
     def add(self, image: Image) -> None:
         """All pictures are as large as the first; others are brought to its size."""
         if self._stream is None:
-            self._stream = self._container.add_stream("libx264", rate=self._rate, options={"crf": "20", "g": "10"})
+            self._stream = self._container.add_stream(
+                "libx264", rate=self._rate, options={"crf": "20", "g": "10", "bf": "0"}
+            )
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = "yuv420p"
         if image.shape[:2] != (self._stream.height, self._stream.width):
             image = np.asarray(Picture.fromarray(image).resize((self._stream.width, self._stream.height)))
-        for packet in self._stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        frame.pts, frame.time_base = self.count, 1 / self._rate
+        for packet in self._stream.encode(frame):
             self._container.mux(packet)
         self.count += 1
 

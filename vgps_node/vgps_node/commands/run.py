@@ -53,7 +53,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     with TaskClient() as client:
         limit = client.connect(command.wait)
         began = time.monotonic()
-        with _bar() as bar:  # gone at the end; the result stands alone
+        with _bar() as bar:
             line = bar.add_task(command.instruction or command.task, total=None, estimate="", steps=0)
 
             def show(feedback: RunTask.Feedback) -> None:
@@ -95,5 +95,4 @@ def _bar() -> Progress:
         TextColumn("step {task.fields[steps]}"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
-        transient=True,
     )
