@@ -17,7 +17,8 @@ from vgps_models.critics.heads import HEADS, MARGIN
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig, PairReader
 from vgps_models.icvf.network import MultilinearValue
-from vgps_models.training import loop
+from vgps_models.training.provenance import Fingerprint
+from vgps_models.training.resume import Resume
 from vgps_models.video.sampling import Sampler, Sampling
 
 D, GAMMA, NEVER, BINS = 5, 0.9, -10.0, 10
@@ -304,8 +305,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(head, tmp_path):
     numbers = [whole.step(i) for i in range(6)]
     for i in range(3):
         begun.step(i)
-    loop.save_state(begun, tmp_path / "resume.safetensors", "same", 3)
-    assert loop.load_state(resumed, tmp_path / "resume.safetensors", "same") == 3
+    state = Resume(tmp_path / "it.safetensors", Fingerprint("same"))
+    state.save(begun, 3)
+    assert state.load(resumed) == 3
     assert [resumed.step(i)["loss"] for i in range(3, 6)] == [told["loss"] for told in numbers[3:]]
     ours, theirs = resumed.learner.state_dict(), whole.learner.state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
