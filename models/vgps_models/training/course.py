@@ -12,7 +12,7 @@ from torch import Tensor
 from vgps_models.errors import VgpsError
 from vgps_models.interrupts import SAME, Interrupted, Stop, deferred
 from vgps_models.training import parallel
-from vgps_models.training.resume import DivergedError, Resume, Stateful, not_finite
+from vgps_models.training.resume import DivergedError, Resume, Stateful, bad_gradient
 
 BAD_UPDATES = 10  # left out in a row before a training counts as diverged: one odd batch ends no training
 LAUNCHER = 10.0  # [s] in which a launcher of several processes may send a signal again that the terminal sent too
@@ -47,8 +47,9 @@ class Course:
         except NotFiniteError:
             self._bad += 1
             if self._bad == BAD_UPDATES:
-                what = not_finite(self.trainable) or "the gradient"
-                self.diverge(step, f"{what} is not finite, {BAD_UPDATES} updates in a row")
+                bad = bad_gradient(self.trainable)
+                which = f"the gradient of {bad}" if bad else "the norm of the gradient"
+                self.diverge(step, f"{which} is not finite, {BAD_UPDATES} updates in a row")
             logged = None
         except Exception:
             if not self._stop.asked:
@@ -79,19 +80,24 @@ class Course:
     def diverge(self, step: int, what: str) -> NoReturn:
         """End the training and remember why, so that the same settings do not run into it again."""
         state, settings = self.resume.state, self.resume.fingerprint.changeable
+        begun = f"{self.title} diverged at update {step + 1} of {self.steps}: {what}"
+        if self.resume.mended and self.good == self.first:
+            aside = self.resume.set_aside().name if self.leads else state.name
+            raise DivergedError(
+                f"{begun}; no update succeeds from the state after {self.first} updates, under these settings either. "
+                f"It is set aside as {aside}; the same command now starts afresh"
+            )
         kept = f"the last finite state, after {self.saved} updates, is kept in {state.name}"
         then = "goes on from there"
         if not self.saved:
             kept, then = "no finite state was saved before", "starts afresh"
-        elif self.good == self.first:
-            then += f", or remove {state.name} to start afresh"
         cures = [f"lower --{k.replace('_', '-')} (now {v:g})" for k, v in settings.items() if k != "bf16" and v]
         if settings.get("bf16") == "on":
             cures.append("give --bf16 off")
         cure = f"{' or '.join(cures) or 'change the settings'}; the same command then {then}"
         if self.good == 0:
             cure = f"not one update succeeded: look for values in the data that are not finite, or {cure}"
-        message = f"{self.title} diverged at update {step + 1} of {self.steps}: {what}; {kept}. To go on, {cure}"
+        message = f"{begun}; {kept}. To go on, {cure}"
         if self.leads:
             self.resume.note(message)
         raise DivergedError(message)

@@ -57,9 +57,10 @@ def run(
     console = Console(stderr=True, quiet=not leads)
     first = resume.load(trainable)
     if first:
-        console.print(f"{title}: resumed at step {first} of {steps}")
+        console.print(f"{title}: resumed at step {first} of {steps}", soft_wrap=True)
     elif resume.state.exists():
-        console.print(f"{title}: {resume.state.name} is of other settings or unreadable; starting afresh")
+        unfit = f"{title}: {resume.state.name} is of other settings or unreadable; starting afresh"
+        console.print(unfit, soft_wrap=True)
     last = steps if stop_after is None else min(steps, first + stop_after)
     course = Course(title, steps, trainable, resume, first)
     numbers: dict[str, float] = {}

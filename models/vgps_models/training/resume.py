@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vgps_models import checkpoint
 from vgps_models.errors import VgpsError
 from vgps_models.files import write_whole
 from vgps_models.training.provenance import Fingerprint
@@ -38,13 +39,13 @@ class Resume:
     def __init__(self, out: Path, fingerprint: Fingerprint) -> None:
         self.state, self.diverged = files(out)
         self.fingerprint = fingerprint
+        self.mended = False  # whether the state was loaded with other settings than those that diverged
 
     def save(self, trainable: Stateful, step: int) -> None:
         """Write the state after `step` updates, whole or not at all. Raises DivergedError when it is not finite."""
         tensors = dict(_tensors(trainable))
-        for name, tensor in tensors.items():
-            if not finite(tensor):
-                raise DivergedError(f"{name.split('.', 1)[1]} is not finite after {step} updates")
+        if bad := checkpoint.not_finite(tensors):
+            raise DivergedError(f"{bad} is not finite after {step} updates")
         told = {"step": str(step), "fingerprint": self.fingerprint.fixed, "rates": json.dumps(self.fingerprint.rates)}
         partial = self.state.with_suffix(f".{os.getpid()}.partial")
         try:
@@ -72,7 +73,15 @@ class Resume:
         except (OSError, SafetensorError):
             return 0
         _put(trainable, tensors)
+        self.mended = note is not None
         return int(told["step"])
+
+    def set_aside(self) -> Path:
+        """Move the state out of the way, so that the training starts afresh. Returns where it is now."""
+        aside = self.state.with_suffix("").with_suffix(".diverged.safetensors")
+        self.state.replace(aside)
+        self.diverged.unlink(missing_ok=True)
+        return aside
 
     def note(self, message: str) -> None:
         """Remember that the training diverged with these settings."""
@@ -92,18 +101,10 @@ def files(out: Path) -> tuple[Path, Path]:
     return out.with_suffix(".resume.safetensors"), out.with_suffix(".diverged.json")
 
 
-def finite(tensor: Tensor) -> bool:
-    """Whether every number of a tensor is; whole numbers are."""
-    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
-
-
-def not_finite(trainable: Stateful) -> str | None:
-    """The first parameter whose gradient, or else value, is not finite."""
-    named = [(f"{part}.{n}", p) for part, m in trainable.modules.items() for n, p in m.named_parameters()]
-    for name, parameter in named:
-        if parameter.grad is not None and not finite(parameter.grad):
-            return f"the gradient of {name}"
-    return next((name for name, parameter in named if not finite(parameter)), None)
+def bad_gradient(trainable: Stateful) -> str | None:
+    """The first parameter whose gradient is not finite, or None."""
+    named = [(f"{part}.{n}", p.grad) for part, m in trainable.modules.items() for n, p in m.named_parameters()]
+    return checkpoint.not_finite({name: gradient for name, gradient in named if gradient is not None})
 
 
 def _tensors(trainable: Stateful) -> Iterator[tuple[str, Tensor]]:
