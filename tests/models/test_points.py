@@ -54,7 +54,7 @@ def test_maps_say_where_a_point_is(u, v):
 def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path):
     out = tmp_path / "points.safetensors"
     config = PointTraining(
-        folder, out, steps=300, batch=16, rate=4e-3, threads=1, bf16=False, model=replace(CONFIG, points=())
+        folder, out, steps=300, batch=16, rate=4e-3, threads=1, bf16="off", model=replace(CONFIG, points=())
     )
     assert train_points(config, stop_after=100) is None  # interrupted, and gone on with
     assert train_points(config) == out

@@ -51,7 +51,7 @@ def shards(tmp_path_factory) -> Path:
 
 
 TINY = VideoTraining(
-    steps=6, threads=1, workers=0, save_every=2, bf16=False, held_out=0.2,
+    steps=6, threads=1, workers=0, save_every=2, bf16="off", held_out=0.2,
     image=ImageConfig(width=16, depth=1, maps=8, out=32), model=MultilinearConfig(widths=(32, 32), form=32),
     sampling=Sampling(batch=16, per_video=4, goals=4, goals_from="batch"),
 )  # fmt: skip
