@@ -19,6 +19,7 @@ from vgps_models.errors import SpecError
 from vgps_models.icvf import Batch, ICVFConfig, MultilinearConfig
 from vgps_models.perception.images import ImageConfig
 from vgps_models.training.augment import AugmentConfig
+from vgps_models.training.resume import Resume
 from vgps_models.training.video import VideoTrainer, VideoTraining, sized, train_video
 from vgps_models.video.form import Form
 from vgps_models.video.loading import Loader
@@ -122,10 +123,8 @@ def test_killed_without_a_word_it_goes_on_along_the_same_curve(shards, tmp_path)
 
 
 def test_a_state_is_saved_when_its_minutes_are_over(training, tmp_path, monkeypatch):
-    from vgps_models.training import loop
-
     saved = []
-    monkeypatch.setattr(loop, "save_state", lambda *a: saved.append(a[-1]))
+    monkeypatch.setattr(Resume, "save", lambda *a: saved.append(a[-1]))
     train_video(replace(training, save_every=1000, save_minutes=0.0, out=tmp_path / "x.safetensors"), stop_after=4)
     assert saved == [1, 2, 3, 4]
 
