@@ -15,6 +15,8 @@ from vgps_models.errors import SpecError, UnknownNameError, VgpsError
 from vgps_models.keypoints.finder import PointFinder
 from vgps_models.spaces import ActionSpec
 
+pytestmark = pytest.mark.numerical
+
 LOADERS = {"policy": checkpoint.load_policy, "critic": checkpoint.load_critic, "encoder": checkpoint.load_encoder}
 
 

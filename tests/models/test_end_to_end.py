@@ -19,6 +19,8 @@ from vgps_models.steering import Steering
 from vgps_models.training.critic import CriticTraining, train_critic
 from vgps_models.training.policy import PolicyTraining, train_policy
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory) -> Path:

@@ -14,6 +14,8 @@ from tabular import Data, World, chain, grid, learn, make_learner
 
 from vgps_models.critics.heads import HEADS
 
+pytestmark = pytest.mark.numerical
+
 TOLERANCE = 0.05
 WORLDS = {"chain": chain(), "grid": grid()}
 EVERY = [(world, head) for world in WORLDS for head in HEADS]

@@ -19,6 +19,8 @@ from vgps_models.selection.trust import Trust, conformal_threshold, measured_cov
 from vgps_models.steering import Steering
 from vgps_models.training.trust import TrustCalibration, calibrate_trust, observations
 
+pytestmark = pytest.mark.numerical
+
 TRUST = Trust(2.0, 0.1, "p", "c", 10, Selection("mean_std"), (1.0, 2.0), (0.9, 0.8, 1.0))
 
 
