@@ -16,11 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # helpers beside these tests can
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests whose module imports torch are numerical; others that compute with it say so themselves."""
     for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and "torch" in vars(item.module)
-            and item.path.parent == Path(__file__).parent
-        ):
+        if isinstance(item, pytest.Function) and "torch" in vars(item.module):
             item.add_marker(pytest.mark.numerical)
 
 
