@@ -63,18 +63,19 @@ def training(shards) -> VideoTraining:
     return replace(TINY, data=(shards,))
 
 
-@pytest.mark.parametrize(("head", "form", "least"), [("scalar", 256, 0.95), ("hl_gauss", 1024, 0.85)])
-def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, least, tmp_path):
-    """.99 and .92; without reader and observed returns .99 and .77."""
+@pytest.mark.parametrize(("head", "form"), [("scalar", 256), ("hl_gauss", 1024)])
+def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, tmp_path):
     config = replace(
         training, steps=700, rate=1e-3, model=replace(training.model, head=head, form=form, bins=20),
         icvf=ICVFConfig(gamma=0.9, polyak=0.05), sampling=replace(training.sampling, batch=32, per_video=8, goals=8),
         augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0), out=tmp_path / "video.safetensors",
     )  # fmt: skip
+    films = VideoShards(*config.data)
+    untrained = VideoTrainer(sized(config, films), films).measure()["held_out_voc"]
     out = train_video(config)
     assert out is not None
     card = checkpoint.read_card(out)
-    assert card.metrics["held_out_voc"] > least and card.metrics["held_out_videos"] == 12
+    assert card.metrics["held_out_voc"] > abs(untrained) + 0.3 and card.metrics["held_out_videos"] == 12
     again = checkpoint.load_video(out)
     frames = VideoShards(*config.data).read(np.arange(LENGTH))
     values, spread = again.curve(frames)
