@@ -116,7 +116,8 @@ def test_the_density_of_moves_is_one():
     with torch.no_grad():
         share = policy.log_prob(seen.expand(len(drawn), -1), drawn).double().exp() * (2 * most).prod()
     sure = float(share.std()) / len(drawn) ** 0.5  # standard error of the mean of so many draws
-    assert float(share.mean()) == pytest.approx(1.0, abs=5 * sure) and sure < 0.1
+    # Less what the mode in the middle puts beyond what a hand can do: half of most is one of its deviations or more.
+    assert 0.9 < float(share.mean()) < 1 + 5 * sure and sure < 0.02
 
 
 def test_moves_are_drawn_as_often_as_their_density_says():

@@ -37,8 +37,8 @@ from vgps_models.video.sampling import Sampling
 NAMES = ("encoder", "policy", "critic", "pixels", "video")
 # Rounding: a sum of two half-batches is not bit for bit the sum of the batch. Adam divides by the size of a
 # gradient, so what is rounding in a gradient near zero is a part of the rate (2e-3) in a weight.
-WEIGHTS, LOSSES = 5e-5, 1e-6  # largest difference of a weight; of a loss, relative
-WAVES = 1e-5  # of the loss over video, whose waves turn many times for a little more of a weight
+WEIGHTS, LOSSES = 5e-5, 1e-5  # largest difference of a weight; of a loss, relative: some hundred roundings
+WAVES = 1e-4  # of the loss over video, whose waves turn many times for a little more of a weight
 
 # Runs pickled (train, config, stop_after) one after the other and logs every step.
 SCRIPT = """

@@ -181,7 +181,7 @@ def test_a_conditional_distribution_is_learned(name):
     # What has one place only to go to, with the right mean and spread, is mostly at none.
     middle, apart = places.mean(1, keepdim=True), places.diff(dim=1) / 2
     single = visited(middle + apart * torch.randn(2, 500, 1, generator=generator))
-    assert near[0].any(-1).float().mean() > single[0].any(-1).float().mean() + 0.5
+    assert near[0].any(-1).float().mean() > single[0].any(-1).float().mean() + 0.25
     assert near[1].any(-1).float().mean() > 0.75
     assert (near[0].float().mean(0) > 0.2).all()  # both places, and each is at most the other 80 %
     for sentence, place in ((0, 0), (0, 1), (1, 0)):

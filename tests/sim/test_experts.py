@@ -14,7 +14,7 @@ from vgps_sim.world import World
 
 @pytest.mark.parametrize("task", ALL_TASKS)
 def test_expert_succeeds_through_all_events(task):
-    """A fast sample; `make evidence` runs the hundred seeds. Who does .95 does less than .7 of 10 once in a thousand."""
+    """A fast sample; `make evidence` runs the hundred seeds. At .95, fewer than 7 of 10 come once in a thousand."""
     assert _expert_rate(task, range(700_000, 700_010)) >= 0.7
 
 
