@@ -45,15 +45,18 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
     module_name, config_name, train_name = PARTS[part]
-    again = f"go on with: {shlex.join([*prog.split(), *arguments])}"
     try:
         with ending():
             module = importlib.import_module(f"vgps_models.training.{module_name}")
             config = tyro.cli(getattr(module, config_name), args=rest, prog=f"{prog} {part}")
             out = getattr(module, train_name)(config)
     except KeyboardInterrupt as interrupt:
-        said = str(interrupt) or "interrupted before or after the updates; what was saved is kept"
-        print(f"{said}; {again}", file=sys.stderr)
+        parallel = sys.modules.get("vgps_models.training.parallel")  # not there yet when it came very early
+        if parallel is None or parallel.leads():
+            said = str(interrupt) or "interrupted before or after the updates; what was saved is kept"
+            alone = parallel is None or parallel.processes() == 1
+            again = shlex.join([*prog.split(), *arguments]) if alone else "the same command"
+            print(f"{said}; go on with: {again}", file=sys.stderr)
         return INTERRUPTED
     from vgps_models.training import parallel  # with torch, which --help does not need
 
