@@ -99,8 +99,8 @@ def test_it_goes_on_from_the_last_finite_state(trainings, name, trainer, tmp_pat
         ):
             train(config)
     assert all_finite(tmp_path / "it.resume.safetensors")
-    told = json.loads((tmp_path / "it.diverged.json").read_text())
-    assert told["settings"] == {k: v for k, v in vars(config).items() if k in ("rate", "encoder_rate", "bf16")}
+    note = json.loads((tmp_path / "it.diverged.json").read_text())
+    assert note["settings"] == {k: v for k, v in vars(config).items() if k in ("rate", "encoder_rate", "bf16")}
     with pytest.raises(DivergedError, match="no setting was changed"):
         train(config)
     capsys.readouterr()

@@ -101,11 +101,11 @@ def test_the_measurement_is_real_and_leaves_no_trace():
 @pytest.mark.parametrize("capability", ["default", "avx2"])
 def test_a_capability_that_is_forbidden_counts_as_absent(capability):
     code = "from vgps_models import precision; print(precision.has_instructions(), precision.uses_bf16('auto'))"
-    told = subprocess.run(
+    shown = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"ATEN_CPU_CAPABILITY": capability},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert told.stdout.split() == ["False", "False"]
+    assert shown.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("fast", [True, False])

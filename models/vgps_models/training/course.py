@@ -54,8 +54,7 @@ class Course:
         except Exception:
             if not self._stop.asked:
                 raise
-            # The signal reached the processes of a loader, or the other processes of this training, as well.
-            self._leave()
+            self._leave()  # the signal has ended a process that this update needs, such as one of a loader
         else:
             self._bad, self.good = 0, step + 1
         if self._stop.asked and self.leads:  # other processes end when the one that saves has left
@@ -104,12 +103,16 @@ class Course:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Within it, a first Ctrl-C or SIGTERM is heeded after the update under way, and a second at once."""
+        """Within it, a first Ctrl-C or SIGTERM stops the training after the update under way, and a second at once."""
         with deferred(SAME if parallel.processes() == 1 else LAUNCHER) as self._stop:
             try:
                 yield
             except KeyboardInterrupt:
                 raise Interrupted(self._standing()) from None
+            except Exception:
+                if not self._stop.asked or self.leads:
+                    raise
+                raise Interrupted(self._standing()) from None  # the process that saves has left already
 
     def _leave(self) -> NoReturn:
         self.save(self.good)

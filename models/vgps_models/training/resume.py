@@ -46,10 +46,12 @@ class Resume:
         tensors = dict(_tensors(trainable))
         if bad := checkpoint.not_finite(tensors):
             raise DivergedError(f"{bad} is not finite after {step} updates")
-        told = {"step": str(step), "fingerprint": self.fingerprint.fixed, "rates": json.dumps(self.fingerprint.rates)}
+        metadata = {
+            "step": str(step), "fingerprint": self.fingerprint.fixed, "rates": json.dumps(self.fingerprint.rates),
+        }  # fmt: skip
         partial = self.state.with_suffix(f".{os.getpid()}.partial")
         try:
-            save_file(tensors, partial, metadata=told)
+            save_file(tensors, partial, metadata=metadata)
             partial.replace(self.state)
         finally:
             partial.unlink(missing_ok=True)
@@ -65,16 +67,17 @@ class Resume:
             raise DivergedError(f"{note['message']} (this is what the last run said, and no setting was changed since)")
         try:
             with safe_open(self.state, framework="pt") as file:
-                told = file.metadata() or {}
-                same = told.get("fingerprint") == self.fingerprint.fixed
-                if not same or not (note or json.loads(told.get("rates", "{}")) == self.fingerprint.rates):
+                metadata = file.metadata() or {}
+                if metadata.get("fingerprint") != self.fingerprint.fixed:
+                    return 0
+                if note is None and json.loads(metadata.get("rates", "{}")) != self.fingerprint.rates:
                     return 0
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
+        except (OSError, ValueError, SafetensorError):
             return 0
         _put(trainable, tensors)
         self.mended = note is not None
-        return int(told["step"])
+        return int(metadata["step"])
 
     def set_aside(self) -> Path:
         """Move the state out of the way, so that the training starts afresh. Returns where it is now."""
@@ -85,13 +88,13 @@ class Resume:
 
     def note(self, message: str) -> None:
         """Remember that the training diverged with these settings."""
-        told = {"fingerprint": self.fingerprint.fixed, "settings": self.fingerprint.changeable, "message": message}
-        write_whole(self.diverged, (json.dumps(told, indent=1) + "\n").encode())
+        note = {"fingerprint": self.fingerprint.fixed, "settings": self.fingerprint.changeable, "message": message}
+        write_whole(self.diverged, (json.dumps(note, indent=1) + "\n").encode())
 
     def _note(self) -> dict[str, Any] | None:
         try:
-            told = json.loads(self.diverged.read_text())
-            return told if told["fingerprint"] == self.fingerprint.fixed and told["settings"] else None
+            note = json.loads(self.diverged.read_text())
+            return note if note["fingerprint"] == self.fingerprint.fixed and note["settings"] else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
