@@ -12,10 +12,10 @@ export LP_NUM_THREADS ?= 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format train steering evidence bench ros2-tools doctor clean
+.PHONY: help setup demo test test-portable lint format train steering evidence bench ros2-tools doctor clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## environment, packages and ROS messages, into .venv
 	@$(PYTHON) bootstrap.py
@@ -25,6 +25,9 @@ demo: setup  ## the main job: bare against guided policy over ROS 2, with a repo
 
 test: setup lint  ## linters, then every test that is neither slow nor evidence
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not evidence"
+
+test-portable: setup  ## the numerical tests again, as a processor without vector instructions computes
+	@ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest -n $(JOBS) -m "numerical and not slow and not evidence" tests/models
 
 lint: setup  ## ruff and pyright
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import wraps
@@ -65,7 +66,7 @@ class Card:
     git: str = ""
     command: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the training
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)  # those that are finite are kept
     encoder_sha256: str = ""
     weights_sha256: str = ""
     format: str = FORMAT
@@ -75,6 +76,7 @@ class Card:
         out["spec"] = self.spec and self.spec.to_json()
         out["normaliser"] = self.normaliser and self.normaliser.to_json()
         out["instructions"] = list(self.instructions)
+        out["metrics"] = {name: value for name, value in self.metrics.items() if math.isfinite(value)}
         encoder = self.architecture["encoder"]
         out["cameras"] = list(encoder.get("cameras", [encoder["camera"]] if "camera" in encoder else []))
         return out
@@ -90,10 +92,15 @@ class Card:
 
 
 def save(path: Path, card: Card, modules: Mapping[str, nn.Module], language: Language) -> Card:
-    """Write both files, each whole or not at all; returns the card with its hashes."""
+    """Write both files, each whole or not at all; returns the card with its hashes.
+
+    Raises CheckpointError, and writes nothing, when a weight is not finite.
+    """
     tensors: dict[str, Tensor] = {SENTENCES: torch.from_numpy(language.table(card.instructions))}
     for part, module in modules.items():
         tensors |= {f"{part}.{name}": t.detach().contiguous() for name, t in module.state_dict().items()}
+    if bad := not_finite(tensors):
+        raise CheckpointError(path, "weights", f"{bad} is not finite, so nothing is written; train with a lower rate")
     weights = save_tensors(tensors)
     card = replace(
         card,
@@ -109,6 +116,14 @@ def shipped(kind: str = "") -> list[str]:
     """Names of the checkpoints that came with this installation, of one kind or of all."""
     names = sorted(p.stem for p in SHIPPED.glob("*.safetensors"))
     return [name for name in names if not kind or read_card(SHIPPED / name).kind == kind]
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor with a value that is not finite, or None."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            return name
+    return None
 
 
 def read_card(name: str | Path) -> Card:

@@ -11,6 +11,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers beside these tests can be imported by name
 
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests whose module imports torch are numerical; others that compute with it say so themselves."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "torch" in vars(item.module):
+            item.add_marker(pytest.mark.numerical)
+
+
 SIZE = 32  # [px]
 INSTRUCTIONS = ("put the spoon on the towel", "put the carrot on the plate")
 TASKS = ("put_spoon_on_towel", "put_carrot_on_plate")

@@ -23,6 +23,8 @@ from vgps_models.files import wrong_weights
 from vgps_models.keypoints.finder import PointFinder
 from vgps_models.spaces import ActionSpec
 
+pytestmark = pytest.mark.numerical
+
 LOADERS = {"policy": checkpoint.load_policy, "critic": checkpoint.load_critic, "encoder": checkpoint.load_encoder}
 
 

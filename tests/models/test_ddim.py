@@ -81,5 +81,6 @@ class Spread(DiffusionNet):
 @pytest.mark.parametrize(("steps", "least"), [(10, 0.75), (100, 0.95)])
 def test_few_steps_keep_most_of_a_small_spread(steps, least):
     net = Spread(DDIMConfig(features=2, chunk=3, ddim_steps=steps))
-    made, _ = net.draw(torch.randn(1, 4000, 3), torch.zeros(1, 2), torch.zeros(1, 384))
-    assert least * 0.08 < float(made.std()) < 1.05 * 0.08
+    made, _ = net.draw(torch.ones(1, 1, 3), torch.zeros(1, 2), torch.zeros(1, 384))
+    # Every step is linear in the noise here, so what becomes of a 1 is the spread of what becomes of N(0, 1).
+    assert least * 0.08 < float(made[0, 0, 0]) < 0.08

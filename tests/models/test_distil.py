@@ -21,6 +21,8 @@ from vgps_models.training.distil import Distillation, guided
 from vgps_models.training.encoder import EncoderTraining, train_encoder
 from vgps_models.training.policy import PolicyTraining, train_policy
 
+pytestmark = pytest.mark.numerical
+
 K = 6
 
 

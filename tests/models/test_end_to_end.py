@@ -19,6 +19,8 @@ from vgps_models.steering import Steering
 from vgps_models.training.critic import CriticTraining, train_critic
 from vgps_models.training.policy import PolicyTraining, train_policy
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory) -> Path:
@@ -37,7 +39,7 @@ def seen(tmp_path_factory) -> Path:
 def training(episodes, policy_file, cache, seen) -> CriticTraining:
     return CriticTraining(
         data=episodes, policy=str(policy_file), cache=cache, samples=8, steps=4, batch=8, wrong_batch=4, threads=1,
-        held_out=0.4, save_every=2, bf16=False, encoder=str(seen), model=CriticConfig(width=16, words=8),
+        held_out=0.4, save_every=2, bf16="off", encoder=str(seen), model=CriticConfig(width=16, words=8),
     )  # fmt: skip
 
 

@@ -27,6 +27,8 @@ from intent_worlds import (
 
 from vgps_models.critics.heads import HEADS
 
+pytestmark = pytest.mark.numerical
+
 TOLERANCE = 0.08
 S = 6  # states of the chains
 CHAIN, ROWS = walkers(S), all_rows(walkers(S))

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from closeness import near
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erf
@@ -17,7 +18,8 @@ from vgps_models.critics.heads import HEADS, MARGIN
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.icvf import ICVF, Batch, ICVFConfig, MultilinearConfig, PairReader
 from vgps_models.icvf.network import MultilinearValue
-from vgps_models.training import loop
+from vgps_models.training.provenance import Fingerprint
+from vgps_models.training.resume import Resume
 from vgps_models.video.sampling import Sampler, Sampling
 
 D, GAMMA, NEVER, BINS = 5, 0.9, -10.0, 10
@@ -131,12 +133,12 @@ def test_loss_and_gradient_are_those_computed_by_hand(head, intents):
     assert (q == 0).any() and (q < -1).any() and (advantage < 0).any() and (advantage > 0).any()
     if intents:
         for mine, theirs in zip(learner.look_ahead(batch), (q, advantage), strict=True):
-            assert mine.numpy() == pytest.approx(theirs, abs=1e-4)
+            assert near(mine, theirs, scale=-NEVER)
     weight = np.where(advantage < 0, 0.1, 0.9)  # tau is .9
     loss, numbers = learner.loss(batch)
     net = Numpy(learner.net)
-    assert loss.item() == pytest.approx(loss_by_hand(net, batch, q, weight), rel=1e-5)
-    assert numbers["q"].item() == pytest.approx(q.mean(), rel=1e-5)
+    assert near(loss, loss_by_hand(net, batch, q, weight))
+    assert near(numbers["q"], q.mean())
     loss.backward()
     random, tiny = np.random.default_rng(0), 1e-5
     for name, parameter in learner.net.named_parameters():
@@ -149,7 +151,7 @@ def test_loss_and_gradient_are_those_computed_by_hand(head, intents):
                 moved = copy.deepcopy(net)
                 moved.weights[name][at] += sign * tiny
                 found += sign * loss_by_hand(moved, batch, q, weight) / (2 * tiny)
-            assert parameter.grad[at].item() == pytest.approx(found, abs=1e-4 * largest + 1e-7), (name, at)
+            assert near(parameter.grad[at], found, roundings=4000, scale=largest), (name, at)
 
 
 @pytest.mark.parametrize(("head", "intents"), CASES)
@@ -158,11 +160,11 @@ def test_towards_observed_returns_it_is_the_plain_misfit(head, intents):
     steps = torch.randint(-1, 5, (len(batch),), generator=torch.Generator().manual_seed(1))
     observed = learner.config.worth(steps)
     known = [NEVER if d < 0 else -sum(GAMMA**k for k in range(d)) for d in steps.tolist()]
-    assert observed.tolist() == pytest.approx(known, abs=1e-5)
+    assert near(observed, known)
     loss, numbers = learner.observed_loss(batch, learner.net.encode(batch.observations), observed)
     q = np.broadcast_to(observed.double().numpy(), (2, len(batch)))
     hand = loss_by_hand(Numpy(learner.net), batch, q, np.ones(len(batch)))
-    assert loss.item() == pytest.approx(hand, rel=1e-5) and numbers["q"].item() == pytest.approx(q.mean(), rel=1e-5)
+    assert near(loss, hand) and near(numbers["q"], q.mean())
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -235,9 +237,9 @@ def test_states_that_come_often_are_one_state(head, intents):
     s, s_next, goal, intent = torch.arange(len(indices)).split(len(batch))
     spread = Batch(batch.observations[indices], s, s_next, goal, intent, batch.at_goal, batch.at_intent)
     losses = [learner.loss(b)[0] for b in (batch, spread)]
-    assert torch.allclose(*losses, rtol=1e-5)
+    assert near(*losses)
     grads = [torch.autograd.grad(loss, list(learner.net.parameters())) for loss in losses]
-    assert all(torch.allclose(a, b, atol=1e-5 * float(a.abs().max()) + 1e-7) for a, b in zip(*grads, strict=True))
+    assert all(near(a, b) for a, b in zip(*grads, strict=True))
 
 
 class Counting(nn.Module):
@@ -279,7 +281,7 @@ def test_the_target_follows_by_its_rate(rate):
     learner.after_step()
     now = learner.target.parameters()
     for a, b, c in zip(before.parameters(), goal.parameters(), now, strict=True):
-        assert torch.allclose(c, a + rate * (b - a), atol=1e-5)
+        assert near(c, a + rate * (b - a), roundings=8, scale=float(b.detach().abs().max()))
     assert all(torch.equal(a, b) for a, b in zip(goal.parameters(), learner.net.parameters(), strict=True))
 
 
@@ -304,8 +306,9 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(head, tmp_path):
     numbers = [whole.step(i) for i in range(6)]
     for i in range(3):
         begun.step(i)
-    loop.save_state(begun, tmp_path / "resume.safetensors", "same", 3)
-    assert loop.load_state(resumed, tmp_path / "resume.safetensors", "same") == 3
+    state = Resume(tmp_path / "it.safetensors", Fingerprint("same"))
+    state.save(begun, 3)
+    assert state.load(resumed) == 3
     assert [resumed.step(i)["loss"] for i in range(3, 6)] == [told["loss"] for told in numbers[3:]]
     ours, theirs = resumed.learner.state_dict(), whole.learner.state_dict()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
@@ -335,10 +338,10 @@ def test_value_is_the_mean_over_heads_of_what_wanting_z_is_worth(head):
     mean, spread = net.value(x, x[-1:])
     numpy, rows = Numpy(net), x.double().numpy()
     v = np.array([[numpy.value(e, s, rows[-1], rows[-1]) for s in rows] for e in range(2)])
-    assert mean.numpy() == pytest.approx(v.mean(0), abs=1e-4)
-    assert spread.numpy() == pytest.approx(v.std(0, ddof=1), abs=1e-4)
+    size = float(np.abs(v).max())
+    assert near(mean, v.mean(0)) and near(spread, v.std(0, ddof=1), scale=size)
     for a, b in zip(net.value(x, x[-1:].expand(7, -1)), (mean, spread), strict=True):
-        assert torch.allclose(a, b, atol=1e-5)
+        assert near(a, b, scale=size)
     assert (make_learner(head, heads=1).net.value(x, x)[1] == 0).all()
 
 

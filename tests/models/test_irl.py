@@ -62,8 +62,8 @@ def test_airl_finds_the_reward_from_demonstrations(name):
     states, actions = walk(world.mdp, expert, 1000, 50, np.random.default_rng(0))
     found = world.mdp.of_states(airl(world.mdp, states, actions, seed=0, updates=800))
     chance = world.mdp.of_states(np.random.default_rng(0).normal(size=world.mdp.states))
-    assert starc(world.mdp, found, world.truth) < 0.2 < 0.5 < starc(world.mdp, chance, world.truth)
-    assert induced(world.mdp, found, world.truth) > 0.9
+    assert starc(world.mdp, found, world.truth) < 0.5 * starc(world.mdp, chance, world.truth)
+    assert induced(world.mdp, found, world.truth) > max(0.0, induced(world.mdp, chance, world.truth)) + 0.3
 
 
 def test_the_reward_carries_over_to_who_moves_otherwise():
@@ -72,7 +72,9 @@ def test_the_reward_carries_over_to_who_moves_otherwise():
     states, actions = walk(world.mdp, world.mdp.soft(world.truth), 2000, 50, np.random.default_rng(1))
     found = airl(world.mdp, states, actions, seed=0, updates=800)
     other = MDP(world.mdp.moves[:, ::-1], world.mdp.begin, world.mdp.gamma)
-    assert induced(other, other.of_states(found), other.of_states(world.reward)) > 0.95
+    assert (
+        induced(other, other.of_states(found), other.of_states(world.reward)) > 0.8
+    )  # no preference has 0, the best 1
 
 
 def test_bench_says_all_it_measured():

@@ -10,6 +10,8 @@ from vgps_models.data import EpisodeStore
 from vgps_models.data.sampling import split_episodes
 from vgps_models.training import listening
 
+pytestmark = pytest.mark.numerical
+
 TASKS = ("put_spoon_on_towel", "put_carrot_on_plate")
 RIGHT = {task: {"loud": ("good", "better"), "quiet": ("poor",)} for task in TASKS}
 WRONG: dict[str, tuple[str, ...]] = dict.fromkeys(TASKS, ("bad", "middling"))

@@ -37,8 +37,8 @@ from vgps_models.video.sampling import Sampling
 NAMES = ("encoder", "policy", "critic", "pixels", "video")
 # Rounding: a sum of two half-batches is not bit for bit the sum of the batch. Adam divides by the size of a
 # gradient, so what is rounding in a gradient near zero is a part of the rate (2e-3) in a weight.
-WEIGHTS, LOSSES = 5e-5, 1e-6  # largest difference of a weight; of a loss, relative
-WAVES = 1e-5  # of the loss over video, whose waves turn many times for a little more of a weight
+WEIGHTS, LOSSES = 5e-5, 1e-5  # largest difference of a weight; of a loss, relative: some hundred roundings
+WAVES = 1e-4  # of the loss over video, whose waves turn many times for a little more of a weight
 
 # Runs pickled (train, config, stop_after) one after the other and logs every step.
 SCRIPT = """
@@ -85,23 +85,23 @@ def trained(tmp_path_factory, scenes, episodes, encoder_file, policy_file, cache
     def jobs(out: Path) -> dict[str, tuple[Any, Any]]:
         made = {
             "encoder": (train_encoder, EncoderTraining(
-                data=scenes, threads=1, steps=12, save_every=4, batch=16, bf16=False, model=small_encoder,
+                data=scenes, threads=1, steps=12, save_every=4, batch=16, bf16="off", model=small_encoder,
             )),
             "policy": (train_policy, PolicyTraining(
                 **on, encoder=str(encoder_file), batch=16, feature_noise=0.1, model={"width": 32, "depth": 2},
             )),
             "critic": (train_critic, CriticTraining(
-                **on, policy=str(policy_file), batch=16, wrong_batch=8, samples=8, held_out=0.4, bf16=False,
+                **on, policy=str(policy_file), batch=16, wrong_batch=8, samples=8, held_out=0.4, bf16="off",
                 model=CriticConfig(width=32, words=8),
             )),
             "video": (train_video, VideoTraining(
-                data=(films,), threads=1, steps=12, save_every=4, workers=0, bf16=False, held_out=0.2,
+                data=(films,), threads=1, steps=12, save_every=4, workers=0, bf16="off", held_out=0.2,
                 image=ImageConfig(width=16, depth=1, maps=4, out=16), model=MultilinearConfig(widths=(16,), form=16),
                 sampling=Sampling(batch=16, per_video=4, goals=2, goals_from="batch"),
                 augment=AugmentConfig(0, 0, 0, 0, 0, 0),  # drawn by each process for its own frames
             )),
             "pixels": (train_pixels, PixelTraining(
-                **on, policy=str(policy_file), batch=8, wrong_batch=4, held_out=0.4, bf16=False, resnet=tiny,
+                **on, policy=str(policy_file), batch=8, wrong_batch=4, held_out=0.4, bf16="off", resnet=tiny,
             )),
         }  # fmt: skip
         return {

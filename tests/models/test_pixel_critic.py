@@ -138,7 +138,7 @@ def test_both_targets_follow():
 def training(episodes, policy_file, cache) -> PixelTraining:
     return PixelTraining(
         data=episodes, policy=str(policy_file), cache=cache, samples=8, steps=4, batch=8, wrong_batch=4, threads=1,
-        held_out=0.4, save_every=2, bf16=False, resnet=ENCODER, model=HEADS,
+        held_out=0.4, save_every=2, bf16="off", resnet=ENCODER, model=HEADS,
     )  # fmt: skip
 
 

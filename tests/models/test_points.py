@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vgps_models.checkpoint import CheckpointError
 from vgps_models.errors import DataError, UnknownNameError
-from vgps_models.keypoints.finder import PointConfig, PointFinder, PointNet, read_maps
+from vgps_models.keypoints.finder import STRIDE, PointConfig, PointFinder, PointNet, read_maps
 from vgps_models.keypoints.pictures import Labelled, Pictures, write_pictures
 from vgps_models.training.points import PointTraining, target_maps, train_points
 
@@ -54,12 +54,14 @@ def test_maps_say_where_a_point_is(u, v):
 def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path):
     out = tmp_path / "points.safetensors"
     config = PointTraining(
-        folder, out, steps=300, batch=16, rate=4e-3, threads=1, bf16=False, model=replace(CONFIG, points=())
+        folder, out, steps=300, batch=16, rate=4e-3, threads=1, bf16="off", model=replace(CONFIG, points=())
     )
     assert train_points(config, stop_after=100) is None  # interrupted, and gone on with
     assert train_points(config) == out
     told = json.loads(out.with_suffix(".json").read_text())
-    assert told["metrics"]["px_median"] < 2.5 and told["metrics"]["recall"] > 0.9 and told["metrics"]["made_up"] < 0.2
+    metrics, pixels = told["metrics"], Pictures(folder).column("pixels")
+    middle = float(np.median(np.linalg.norm(pixels - pixels.mean(0), axis=-1)))  # error of who always says the middle
+    assert metrics["px_median"] < 0.25 * middle and metrics["recall"] > metrics["made_up"] + 0.5
     find, rng = PointFinder.load(out), np.random.default_rng(7)
     assert find.names == ("red", "green") and find.under == pytest.approx([0.01, 0.03])
     shown = picture(rng)
@@ -67,18 +69,16 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
     both = find.every([shown.rgb, picture(rng).rgb])
     assert len(both) == 2 and both[0].pixels == pytest.approx(found.pixels, abs=1e-3)
     further = replace(config, out=tmp_path / "further.safetensors", start=str(out), steps=20, model=config.model)
-    assert train_points(further) and PointFinder.load(further.out)(shown.rgb).pixels == pytest.approx(
-        found.pixels, abs=3
-    )
-    assert (
-        json.loads(further.out.with_suffix(".json").read_text())["settings"]["start_sha256"] == told["weights_sha256"]
-    )
+    assert train_points(further) == further.out
+    later = json.loads(further.out.with_suffix(".json").read_text())
+    assert later["metrics"]["px_median"] < 0.25 * middle
+    assert later["settings"]["start_sha256"] == told["weights_sha256"]
     with pytest.raises(DataError, match="other points, sizes or channels"):
         train_points(replace(further, model=replace(CONFIG, merged=16)))
     only = PointFinder.load(out, ("green",))(shown.rgb)
     assert only.pixels[0] == pytest.approx(found.pixels[1]) and only.confidence[0] == found.confidence[1]
     large = np.asarray(shown.rgb.repeat(4, 0).repeat(4, 1))
-    assert (find(large).pixels + 0.5) / 4 - 0.5 == pytest.approx(found.pixels, abs=1.0)
+    assert (find(large).pixels + 0.5) / 4 - 0.5 == pytest.approx(found.pixels, abs=STRIDE)
     with pytest.raises(UnknownNameError, match="green, red"):
         PointFinder.load(out, ("blue",))
     with pytest.raises(DataError, match="uint8"):

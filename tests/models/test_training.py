@@ -25,6 +25,8 @@ from vgps_models.training.frames import chunks
 from vgps_models.training.policy import PolicyTraining, train_policy
 from vgps_models.training.scenes import SceneSet
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture(scope="module")
 def trainings(scenes, small_encoder, encoder_file, policy_file, episodes, cache):

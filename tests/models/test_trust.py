@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +17,14 @@ from vgps_models import checkpoint
 from vgps_models.data import EpisodeStore
 from vgps_models.data.sampling import split_episodes
 from vgps_models.errors import DataError
+from vgps_models.interrupts import Interrupted
 from vgps_models.selection import Selection, SelectionError
 from vgps_models.selection.trust import Trust, conformal_threshold, measured_coverage
 from vgps_models.steering import Steering
+from vgps_models.training import trust as trust_module
 from vgps_models.training.trust import TrustCalibration, calibrate_trust, observations
+
+pytestmark = pytest.mark.numerical
 
 TRUST = Trust(2.0, 0.1, "p", "c", 10, Selection("mean_std"), (1.0, 2.0), (0.9, 0.8, 1.0))
 
@@ -81,3 +88,29 @@ def test_calibration_decides_as_at_run_time_on_episodes_nobody_learned_from(
     policy, critic = (checkpoint.read_card(file).weights_sha256 for file in (policy_file, critic_file))
     careful = trust.selection_for(policy, critic, 4, selection)
     assert careful.abstain == trust.threshold == conformal_threshold(trust.doubts, 0.5)
+
+
+def test_an_interrupted_calibration_keeps_the_episodes_that_are_decided(
+    policy_file: Path, critic_file: Path, episodes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TrustCalibration(episodes, str(policy_file), str(critic_file), tmp_path / "whole.json", 0.5, 4)
+    whole = Trust.load(calibrate_trust(config))
+    config = replace(config, out=tmp_path / "trust.json")
+    decided, interrupted = list[int](), list[bool]()
+
+    def track(rows: range, *_: Any, **__: Any) -> Iterator[int]:
+        for row in rows:
+            if row == 1 and not interrupted:
+                interrupted.append(True)
+                raise KeyboardInterrupt
+            decided.append(row)
+            yield row
+
+    monkeypatch.setattr(trust_module, "track", track)
+    with pytest.raises(Interrupted, match="those that are done are kept"):
+        calibrate_trust(config)
+    assert not config.out.exists()
+    again = Trust.load(calibrate_trust(config))
+    assert decided == list(range(len(whole.doubts))) and len(decided) > 1  # none of them twice
+    assert again.doubts == whole.doubts and again.threshold == whole.threshold
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.json", "trust.json"}

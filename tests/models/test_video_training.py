@@ -19,6 +19,7 @@ from vgps_models.errors import SpecError
 from vgps_models.icvf import Batch, ICVFConfig, MultilinearConfig
 from vgps_models.perception.images import ImageConfig
 from vgps_models.training.augment import AugmentConfig
+from vgps_models.training.resume import Resume
 from vgps_models.training.video import VideoTrainer, VideoTraining, sized, train_video
 from vgps_models.video.form import Form
 from vgps_models.video.loading import Loader
@@ -51,7 +52,7 @@ def shards(tmp_path_factory) -> Path:
 
 
 TINY = VideoTraining(
-    steps=6, threads=1, workers=0, save_every=2, bf16=False, held_out=0.2,
+    steps=6, threads=1, workers=0, save_every=2, bf16="off", held_out=0.2,
     image=ImageConfig(width=16, depth=1, maps=8, out=32), model=MultilinearConfig(widths=(32, 32), form=32),
     sampling=Sampling(batch=16, per_video=4, goals=4, goals_from="batch"),
 )  # fmt: skip
@@ -62,23 +63,49 @@ def training(shards) -> VideoTraining:
     return replace(TINY, data=(shards,))
 
 
-@pytest.mark.parametrize(("head", "form", "least"), [("scalar", 256, 0.95), ("hl_gauss", 1024, 0.85)])
-def test_it_learns_how_far_a_frame_is_from_the_last(training, head, form, least, tmp_path):
-    """.99 and .92; without reader and observed returns .99 and .77."""
-    config = replace(
-        training, steps=700, rate=1e-3, model=replace(training.model, head=head, form=form, bins=20),
-        icvf=ICVFConfig(gamma=0.9, polyak=0.05), sampling=replace(training.sampling, batch=32, per_video=8, goals=8),
-        augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0), out=tmp_path / "video.safetensors",
+def learning(training: VideoTraining, head: str, out: Path, steps: int, seed: int = 0) -> VideoTraining:
+    return replace(
+        training, steps=steps, rate=1e-3, seed=seed, out=out,
+        model=replace(training.model, head=head, form=256 if head == "scalar" else 1024, bins=20),
+        icvf=ICVFConfig(gamma=0.9, polyak=0.05),
+        sampling=replace(training.sampling, batch=32, per_video=8, goals=8, seed=seed),
+        augment=AugmentConfig(0.02, 0.02, 0.02, 1.0, 0, 0.0),
     )  # fmt: skip
+
+
+def disorder(config: VideoTraining) -> tuple[float, float]:
+    """1 less the rank correlation with time on held-out videos, before and after training. 0: all in order; 1: none."""
+    films = VideoShards(*config.data)
+    untrained = VideoTrainer(sized(config, films), films).measure()["held_out_voc"]
     out = train_video(config)
     assert out is not None
-    card = checkpoint.read_card(out)
-    assert card.metrics["held_out_voc"] > least and card.metrics["held_out_videos"] == 12
+    return 1 - untrained, 1 - checkpoint.read_card(out).metrics["held_out_voc"]
+
+
+def test_it_learns_how_far_a_frame_is_from_the_last(training, tmp_path):
+    """With seeds 0 to 4 at most a thirtieth of the untrained network's disorder is left; that is .26 to .56."""
+    before, after = disorder(learning(training, "scalar", tmp_path / "video.safetensors", 400))
+    assert after < 0.25 * before
+
+
+@pytest.mark.evidence
+def test_it_learns_so_with_histograms(training, tmp_path):
+    """They take longer: after 700 updates one seed of three had not begun, after 1500 it had .9 in order."""
+    found = [disorder(learning(training, "hl_gauss", tmp_path / f"{s}.safetensors", 1500, s)) for s in range(3)]
+    assert np.median([after for _, after in found]) < 0.5 * np.median([before for before, _ in found])
+
+
+@pytest.mark.parametrize("head", ["scalar", "hl_gauss"])
+def test_what_was_learned_is_read_back(training, head, tmp_path):
+    config = learning(training, head, tmp_path / "video.safetensors", 20)
+    out = train_video(config)
+    assert out is not None and checkpoint.read_card(out).metrics["held_out_videos"] == 12
     again = checkpoint.load_video(out)
     frames = VideoShards(*config.data).read(np.arange(LENGTH))
     values, spread = again.curve(frames)
-    assert values.shape == spread.shape == (LENGTH,) and float(values[-1]) > float(values[0])
-    assert float(values.min()) > -11 and float(values.max()) < 1 and (spread >= 0).all()
+    assert values.shape == spread.shape == (LENGTH,) and (spread >= 0).all()
+    if head == "hl_gauss":  # its bins, and half of one beside them, are all that it can say
+        assert float(values.min()) > -11 and float(values.max()) < 1
     assert again.embed(frames).shape == (LENGTH, 32)
     _, encoder = checkpoint.load_encoder(out)
     assert torch.equal(encoder.image.trunk.stem.weight, again.net.encoder.image.trunk.stem.weight)  # type: ignore
@@ -122,10 +149,8 @@ def test_killed_without_a_word_it_goes_on_along_the_same_curve(shards, tmp_path)
 
 
 def test_a_state_is_saved_when_its_minutes_are_over(training, tmp_path, monkeypatch):
-    from vgps_models.training import loop
-
     saved = []
-    monkeypatch.setattr(loop, "save_state", lambda *a: saved.append(a[-1]))
+    monkeypatch.setattr(Resume, "save", lambda *a: saved.append(a[-1]))
     train_video(replace(training, save_every=1000, save_minutes=0.0, out=tmp_path / "x.safetensors"), stop_after=4)
     assert saved == [1, 2, 3, 4]
 

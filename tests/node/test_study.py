@@ -12,10 +12,10 @@ import pytest
 import tyro
 
 from vgps_models.checkpoint import shipped
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.errors import DataError, UnknownNameError, VgpsError
 from vgps_node.commands import data, train, video
 from vgps_node.rewarding import LearnReward, Relabel
-from vgps_node.study import filtering, markdown, record, rewards, shown, vptr
+from vgps_node.study import filtering, markdown, play, record, rewards, shown, vptr
 from vgps_node.study.recipe import Recipe, recipe
 from vgps_node.study.steering import page, recipes
 from vgps_node.study.studies import STUDIES, Study, get_study
@@ -228,3 +228,10 @@ def test_what_people_showed_is_added_to_what_the_robot_has() -> None:
     assert [r.out for r in second] == [shown.data("few_shown")]
     assert second[0].arguments != next(r for r in first if r.out == shown.data("few_shown")).arguments
     assert len(third) == len(shown.SIDES) * len(shown.SEEDS)
+
+
+def test_after_a_command_that_failed_no_further_one_is_begun(tmp_path: Path) -> None:
+    stage = [recipe(tmp_path / f"{number}.png", "no-such-command") for number in range(6)]
+    with pytest.raises(VgpsError, match=r"no-such-command --out .*ended with exit code 2"):
+        play.make([stage], tmp_path / "log", jobs=1)
+    assert len(list((tmp_path / "log").iterdir())) <= 2  # one may begin before the failure of another is seen

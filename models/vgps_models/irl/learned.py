@@ -119,10 +119,16 @@ class LearnedReward(ABC):
         return float(stretched(self.of(track), horizon).mean())
 
     def save(self, path: Path, told: Mapping[str, Any]) -> None:
-        """Arrays as safetensors, and beside them a card of what is `told` of how they came about."""
+        """Arrays as safetensors, and beside them a card of what is `told` of how they came about.
+
+        Raises DataError, and writes nothing, when they are not finite.
+        """
         arrays, settings = self.kept()
-        scale = {f.name: getattr(self.scale, f.name) for f in fields(self.scale)}
-        weights = save_arrays({**arrays, **scale})
+        every = {**arrays, **{f.name: getattr(self.scale, f.name) for f in fields(self.scale)}}
+        for name, array in {**every, "span": np.array(self.span)}.items():
+            if not np.isfinite(array).all():
+                raise DataError(f"{path} is not written: {name} is not finite; learn it with a lower --imitation.rate")
+        weights = save_arrays(every)
         card = {
             "format": FORMAT, "kind": self.kind, "task": self.task, "names": list(self.names), self.kind: settings,
             "span": list(self.span),

@@ -115,7 +115,7 @@ def encoder_variants(encoder: ResNetEncoder, *, rounds: int) -> dict[str, dict[s
         "as_run": encoder.fast(),
         "float32": copy.deepcopy(encoder).eval(),
         "float32, channels first": channels_first(copy.deepcopy(encoder).eval()),
-        "bfloat16, channels first": channels_first(encoder.fast()),
+        "as_run, channels first": channels_first(encoder.fast()),
         "as_run, compiled": torch.compile(encoder.fast()),
     }
     size = encoder.config.image_size

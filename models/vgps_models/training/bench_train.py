@@ -17,6 +17,7 @@ from vgps_models.critics.calql import CalQLConfig
 from vgps_models.critics.resnet import ResNetEncoder
 from vgps_models.data import Columns
 from vgps_models.data.sampling import wrong_instructions
+from vgps_models.precision import uses_bf16
 from vgps_models.spaces import ActionSpec, Normaliser
 from vgps_models.training.bench import channels_first
 from vgps_models.training.end_to_end import EndToEndTrainer
@@ -69,10 +70,12 @@ def bench_train(config: TrainBench = TrainBench()) -> dict[str, Any]:
         "image": published.resnet.image_size,
         "threads": config.threads,
         "batch": config.batch,
+        "bfloat16": uses_bf16(published.bf16),
     } | {name: _apart(way) for name, way in ways.items()}
     if config.variants:
         numbers["variants"] = {
-            "float32": _apart(replace(as_published, training=replace(published, bf16=False))),
+            "float32": _apart(replace(as_published, training=replace(published, bf16="off"))),
+            "bfloat16": _apart(replace(as_published, training=replace(published, bf16="on"))),
             "channels first": _apart(replace(as_published, channels_first=True)),
             "compiled": _apart(replace(as_published, compiled=True)),
         }

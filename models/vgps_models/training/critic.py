@@ -25,6 +25,7 @@ from vgps_models.data.relabelling import relabelled
 from vgps_models.data.sampling import Transitions, rewarded, split_episodes, succeeded, success_frames, transitions
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.language import Language
+from vgps_models.precision import Bf16, autocast, settled
 from vgps_models.ranking import ranking
 from vgps_models.spaces import ACTION_NAMES, GRIPPER, Normaliser
 from vgps_models.training import loop, parallel
@@ -69,7 +70,7 @@ class CriticTraining:
     threads: int = 2  # torch threads
     save_every: int = 1000  # updates between resume points
     log_every: int = 200  # updates between lines of the log
-    bf16: bool = True  # autocast the matrix products
+    bf16: Bf16 = "auto"  # bfloat16 matrix products: where they are faster, on or off
     model: CriticConfig = field(default_factory=CriticConfig)
     calql: CalQLConfig = field(default_factory=CalQLConfig)
     cql: CQLConfig = field(default_factory=CQLConfig)
@@ -188,7 +189,7 @@ class Trainer:
     def step(self, step: int) -> dict[str, Tensor]:
         config = self.config
         batch = parallel.share(self.batch(*loop.generators(config.seed, step))).to(self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+        with autocast(config.bf16, self.device):
             parts = self.learner.losses(batch)
         rate = config.rate * loop.cosine(step, config.steps)
         loop.descend(self.optimiser, self.trained, parts["loss"], rate=rate, clip=10.0)
@@ -294,6 +295,7 @@ def train_critic(config: CriticTraining, *, stop_after: int | None = None) -> Pa
     """
     torch.set_num_threads(config.threads)
     require_checkpoints(config)
+    config = settled(config, parallel.device())
     split(EpisodeStore(config.data).columns(), config)  # refuse what cannot be learned from before all the work
     material = gather(config)
     encoder: Any = material.encoder

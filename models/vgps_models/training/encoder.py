@@ -18,6 +18,7 @@ from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.perception.encoder import EncoderConfig, KeypointEncoder, Percept
 from vgps_models.perception.heatmaps import cell_weights
 from vgps_models.perception.language import Language
+from vgps_models.precision import Bf16, autocast, settled
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.augment import Augment, AugmentConfig
 from vgps_models.training.scenes import SceneSet
@@ -48,7 +49,7 @@ class EncoderTraining:
     seed: int = 0
     threads: int = 2  # torch threads
     save_every: int = 200  # updates between resume points
-    bf16: bool = True  # autocast the convolutions
+    bf16: Bf16 = "auto"  # bfloat16 convolutions: where they are faster, on or off
     model: EncoderConfig = field(default_factory=EncoderConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -93,7 +94,7 @@ class _Trainer:
         told = labels["instruction"].numpy()
         labels["sentence"] = self.wording.draw(told, numpy_random) if config.rephrase else self.sentences[told]
         images, labels = parallel.share(images), {name: parallel.share(column) for name, column in labels.items()}
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16):
+        with autocast(config.bf16):
             percept = self.net(images, labels["proprio"], labels["sentence"])
             redrawn = self.redraw(percept.latent)
         parts = {"redraw": F.mse_loss(redrawn.float(), thumbnails(images).flatten(1))}
@@ -191,6 +192,7 @@ def _errors(percept: Percept, labels: dict[str, Tensor]) -> dict[str, Tensor]:
 def train_encoder(config: EncoderTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure on held-out scenes, write the checkpoint; None when stopped before the end."""
     torch.set_num_threads(config.threads)
+    config = settled(config)
     scenes = SceneSet(config.data)
     model = config.model
     if list(model.cameras) != scenes.cameras or list(model.keypoints) != scenes.keypoints:

@@ -18,9 +18,10 @@ from torch import Tensor
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import action_chunks, wrong_instructions
 from vgps_models.errors import DataError
+from vgps_models.interrupts import saying
 from vgps_models.perception.runtime import Perception
 from vgps_models.spaces import ActionSpec, Normaliser
-from vgps_models.training.cache import save, sole
+from vgps_models.training.cache import Rows, save, sole
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -99,14 +100,13 @@ def load_probes(
     require_cameras(store, perception)
     with sole(folder):
         if not (folder / "probes.npy").exists():
-            out = np.empty((len(columns), len(sentences) * perception.encoder.looks), np.float32)
+            made = Rows(folder / "probes.npy", (len(columns), len(sentences) * perception.encoder.looks))
 
             def see(images: Tensor, _rows: slice, _sentence: Tensor) -> Tensor:
                 return perception.probe(images, words).flatten(1)
 
-            _encode(store, columns, perception, see, ((out, columns.instruction),), batch)
-            folder.mkdir(parents=True, exist_ok=True)
-            save(folder / "probes.npy", out)
+            _encode(store, columns, perception, see, ((made, columns.instruction),), batch)
+            made.finish()
     probes = np.load(folder / "probes.npy", allow_pickle=False)
     return columns, probes.reshape(len(columns), len(sentences), -1), store.data_hash()
 
@@ -134,12 +134,15 @@ def _kept(
     wrong = wrong_instructions(columns)
     with sole(folder):
         if not (folder / "done.json").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            right_out, wrong_out = np.empty((2, len(columns), width), np.float32)
-            wanted = [(right_out, columns.instruction), (wrong_out, wrong)]
-            _encode(store, columns, perception, see, wanted if perception.encoder.listens else wanted[:1], batch)
-            save(folder / "features.npy", right_out)
-            save(folder / "wrong.npy", wrong_out if perception.encoder.listens else right_out)
+            wanted = {"features": columns.instruction}
+            if perception.encoder.listens:
+                wanted["wrong"] = wrong
+            made = {name: Rows(folder / f"{name}.npy", (len(columns), width)) for name in wanted}
+            _encode(store, columns, perception, see, [(made[name], wanted[name]) for name in made], batch)
+            if not perception.encoder.listens:
+                save(folder / "wrong.npy", made["features"].array)
+            for rows in made.values():
+                rows.finish()
             done = {"data": store.data_hash(), "encoder": perception.sha256}
             (folder / "done.json").write_text(json.dumps(done))
     right_out, wrong_out = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
@@ -148,22 +151,28 @@ def _kept(
 
 def _encode(
     store: EpisodeStore, columns: Columns, perception: Perception, see: See,
-    wanted: Sequence[tuple[Floats, Ints]], batch: int,
+    wanted: Sequence[tuple[Rows, Ints]], batch: int,
 ) -> None:  # fmt: skip
-    """wanted: array to fill, and the instruction of every frame that it is filled under."""
+    """wanted: rows to fill, and the instruction of every frame that they are filled under."""
     size = perception.config.image_size
     words = torch.from_numpy(perception.language.table(columns.instructions))
-    for episode in track(range(len(store)), "encoding", console=Console(stderr=True)):
-        images = store.images(episode)
-        views = torch.from_numpy(np.stack([images[c] for c in perception.config.cameras], axis=1))
-        if views.shape[2:4] != (size, size):
-            raise DataError(f"{store.root} has images of {tuple(views.shape[2:4])} px; the encoder reads {size} px")
-        first, end = columns.bounds[episode], columns.bounds[episode + 1]
-        for at in range(first, end, batch):
-            rows = slice(at, min(at + batch, end))
-            for out, instruction in wanted:
-                seen = see(views[rows.start - first : rows.stop - first], rows, words[instruction[rows]])
-                out[rows] = seen.numpy()
+    done = min(made.done for made, _ in wanted)
+    with saying("interrupted while frames were encoded; the episodes that are done are kept"):
+        for episode in track(range(len(store)), "encoding", console=Console(stderr=True)):
+            first, end = columns.bounds[episode], columns.bounds[episode + 1]
+            if end <= done:  # by an earlier run
+                continue
+            images = store.images(episode)
+            views = torch.from_numpy(np.stack([images[c] for c in perception.config.cameras], axis=1))
+            if views.shape[2:4] != (size, size):
+                raise DataError(f"{store.root} has images of {tuple(views.shape[2:4])} px; the encoder reads {size} px")
+            for at in range(first, end, batch):
+                rows = slice(at, min(at + batch, end))
+                for made, instruction in wanted:
+                    seen = see(views[rows.start - first : rows.stop - first], rows, words[instruction[rows]])
+                    made.array[rows] = seen.numpy()
+            for made, _ in wanted:
+                made.keep(int(end))
 
 
 def chunks(columns: Columns, spec: ActionSpec, normaliser: Normaliser) -> Floats:

@@ -11,38 +11,20 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TextIO
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vgps_models.errors import VgpsError
 from vgps_models.training import parallel
-
-
-class DivergedError(VgpsError):
-    """A loss that is no longer a number."""
-
-
-class Trainable(Protocol):
-    """What the loop drives. `modules` holds everything with weights: networks, averages, targets."""
-
-    @property
-    def modules(self) -> Mapping[str, nn.Module]: ...
-
-    @property
-    def optimiser(self) -> torch.optim.Optimizer: ...
-
-    def step(self, step: int) -> Mapping[str, Tensor]:
-        """One update; returns numbers for the log, "loss" among them."""
-        ...
+from vgps_models.training.course import Course, NotFiniteError, Trainable
+from vgps_models.training.provenance import Fingerprint
+from vgps_models.training.resume import Resume, files
 
 
 def run(
@@ -51,7 +33,7 @@ def run(
     title: str,
     steps: int,
     out: Path,
-    fingerprint: str,
+    fingerprint: Fingerprint,
     save_every: int = 500,
     save_minutes: float = math.inf,
     log_every: int = 50,
@@ -64,53 +46,53 @@ def run(
     stop_after: leave after this many steps of this call, as if interrupted; for tests and for time limits.
     Returns the step reached and the last logged numbers. The resume file stays until `finish`.
     Of several processes (see `parallel`) all must call it; the leader alone writes.
+
+    An update whose gradient is not finite is left out. Raises DivergedError after `BAD_UPDATES` of them in a row, and
+    when the loss or the weights are not finite: the last finite state is kept, and the training goes on from it when
+    its rate or bf16 is changed. Raises Interrupted on Ctrl-C or SIGTERM, once the update under way is done and saved.
     """
     leads = parallel.leads()
     out.parent.mkdir(parents=True, exist_ok=True)
-    resume, log = _resume_path(out), out.with_suffix(".log.jsonl") if leads else Path(os.devnull)
+    resume, log = Resume(out, fingerprint), out.with_suffix(".log.jsonl") if leads else Path(os.devnull)
     console = Console(stderr=True, quiet=not leads)
-    first = load_state(trainable, resume, fingerprint)
+    first = resume.load(trainable)
     if first:
-        console.print(f"{title}: resumed at step {first} of {steps}")
-    elif resume.exists():
-        console.print(f"{title}: {resume.name} is of other settings or unreadable; starting afresh")
+        console.print(f"{title}: resumed at step {first} of {steps}", soft_wrap=True)
+    elif resume.state.exists():
+        unfit = f"{title}: {resume.state.name} is of other settings or unreadable; starting afresh"
+        console.print(unfit, soft_wrap=True)
     last = steps if stop_after is None else min(steps, first + stop_after)
+    course = Course(title, steps, trainable, resume, first)
     numbers: dict[str, float] = {}
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[numbers]}"),
     )  # fmt: skip
-    step = first
-    began = saved = time.perf_counter()
+    began = time.perf_counter()
     with Progress(*columns, console=console, refresh_per_second=2) as bar, _log(log, first) as lines:
         task = bar.add_task(title, total=steps, completed=first, numbers="")
-        try:
+        with course.interruptible():
             for step in range(first, last):
-                logged = trainable.step(step)
-                if step % log_every == 0 or step == last - 1:
+                logged = course.update(step)
+                if logged is not None and (step % log_every == 0 or step == last - 1):
                     numbers = parallel.average_numbers(logged)
                     if not math.isfinite(numbers["loss"]):
-                        raise DivergedError(f"{title}: the loss is {numbers['loss']} at step {step}; lower the rate")
+                        course.diverge(step, f"the loss is {numbers['loss']}")
                     seconds = time.perf_counter() - began
                     lines.write(json.dumps({"step": step, "seconds": round(seconds, 2)} | numbers) + "\n")
                     lines.flush()
                     bar.update(task, completed=step + 1, numbers="  ".join(f"{k} {v:.3g}" for k, v in numbers.items()))
-                due = (step + 1) % save_every == 0 or time.perf_counter() - saved > 60 * save_minutes
-                if leads and due and step + 1 < last:
-                    save_state(trainable, resume, fingerprint, step + 1)
-                    saved = time.perf_counter()
-        except KeyboardInterrupt:
-            # The step under way may be half applied: what was saved last is what counts.
-            console.print(f"{title}: interrupted; run the same command again to resume from {resume.name}")
-            raise
-    if leads and last > first:
-        save_state(trainable, resume, fingerprint, last)
+                if course.due(step, save_every, save_minutes):
+                    course.save(step + 1)
+            if last > first:
+                course.save(last)
     return last, numbers
 
 
 def finish(out: Path) -> None:
-    """Remove the resume file once the checkpoint is written."""
-    _resume_path(out).unlink(missing_ok=True)
+    """Remove what is there to resume from, once the checkpoint is written."""
+    for path in files(out):
+        path.unlink(missing_ok=True)
 
 
 def cosine(step: int, steps: int, *, warmup: int = 100, floor: float = 0.01) -> float:
@@ -144,12 +126,22 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def descend(
     optimiser: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], loss: Tensor, *, rate: float, clip: float
 ) -> None:
-    """One update by the gradient of the whole batch, over all processes. clip: its largest norm."""
+    """One update by the gradient of the whole batch, over all processes. clip: its largest norm.
+
+    NotFiniteError when the gradient is not finite; then nothing is changed.
+    """
     set_rate(optimiser, rate)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    apply_gradients(optimiser, parameters, clip=clip)
+
+
+def apply_gradients(optimiser: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], *, clip: float) -> None:
+    """The update by the gradients that are there, averaged over all processes; see `descend`."""
     parallel.average_gradients(parameters)
-    nn.utils.clip_grad_norm_(parameters, clip)
+    norm = nn.utils.clip_grad_norm_(parameters, clip)
+    if not norm.isfinite():  # on a GPU this waits for the gradients; batches are made on the CPU before
+        raise NotFiniteError(f"the gradient's norm is {float(norm)}")
     optimiser.step()
 
 
@@ -160,44 +152,6 @@ def average(mean: nn.Module, net: nn.Module, step: int, decay: float) -> None:
     torch._foreach_lerp_(list(mean.parameters()), list(net.parameters()), rate)
     for mine, theirs in zip(mean.buffers(), net.buffers(), strict=True):
         mine.copy_(theirs)
-
-
-def save_state(trainable: Trainable, path: Path, fingerprint: str, step: int) -> None:
-    """Weights and optimiser in one safetensors file, written whole or not at all."""
-    tensors: dict[str, Tensor] = {}
-    for name, module in trainable.modules.items():
-        tensors |= {f"module.{name}.{k}": v.detach().contiguous().clone() for k, v in module.state_dict().items()}
-    for i, state in trainable.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{i}.{k}": torch.as_tensor(v).contiguous().clone() for k, v in state.items()}
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_file(tensors, partial, metadata={"step": str(step), "fingerprint": fingerprint})
-    partial.replace(path)
-
-
-def load_state(trainable: Trainable, path: Path, fingerprint: str) -> int:
-    """The step to go on from; 0, and nothing changed, when there is nothing to resume."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            told = file.metadata() or {}
-            if told.get("fingerprint") != fingerprint:
-                return 0
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError):
-        return 0
-    for name, module in trainable.modules.items():
-        prefix = f"module.{name}."
-        module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
-    parameters = [p for group in trainable.optimiser.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, i, name = key.split(".", 2)
-            like = parameters[int(i)]
-            if value.shape == like.shape:  # a fused optimiser walks through both in the order of memory
-                value = torch.empty_like(like, dtype=value.dtype).copy_(value)
-            state.setdefault(int(i), {})[name] = value
-    trainable.optimiser.load_state_dict({**trainable.optimiser.state_dict(), "state": state})
-    return int(told["step"])
 
 
 def _log(path: Path, first: int) -> TextIO:
@@ -215,7 +169,3 @@ def _log(path: Path, first: int) -> TextIO:
     partial.write_text("".join(kept))
     partial.replace(path)
     return path.open("a")
-
-
-def _resume_path(out: Path) -> Path:
-    return out.with_suffix(".resume.safetensors")

@@ -43,7 +43,7 @@ class Material:
     encoder_sha256: str
     start: QEnsemble | None = None  # trained heads to go on from
 
-    def fingerprint(self, config: CriticTraining) -> str:
+    def fingerprint(self, config: CriticTraining) -> provenance.Fingerprint:
         started = weights_sha256(self.start) if self.start is not None else ""
         return provenance.fingerprint(config, self.frames.data_sha256, self.policy_sha256, self.encoder_sha256, started)
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import torch
 
+from vgps_models.precision import uses_bf16
+
 STAT = Path("/proc/stat")
 
 
 def machine() -> dict[str, Any]:
-    """What decides the speed of a CPU here: its cores, and whether it multiplies bfloat16 itself."""
+    """What decides the speed of a CPU here: its cores, its instructions and whether training uses bfloat16."""
     return {
         "cores": os.cpu_count(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": torch.cpu._is_avx512_bf16_supported(),
+        "bfloat16": uses_bf16("auto"),
         "torch": torch.__version__,
     }
 

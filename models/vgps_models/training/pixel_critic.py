@@ -13,7 +13,8 @@ from vgps_models.critics.calql import CalQLConfig
 from vgps_models.critics.resnet import HEADS, ResNetConfig, ResNetEncoder
 from vgps_models.data import EpisodeStore
 from vgps_models.errors import UnknownNameError
-from vgps_models.training import critic
+from vgps_models.precision import settled
+from vgps_models.training import critic, parallel
 from vgps_models.training.end_to_end import EndToEndTrainer
 from vgps_models.training.material import all_images, gather, require_checkpoints, sized
 
@@ -49,6 +50,7 @@ def train_pixels(config: PixelTraining, *, stop_after: int | None = None) -> Pat
         raise UnknownNameError("algorithm for pixels", config.algorithm, ["calql"])
     torch.set_num_threads(config.threads)
     require_checkpoints(config)
+    config = settled(config, parallel.device())
     store = EpisodeStore(config.data)
     critic.split(store.columns(), config)  # refuse what cannot be learned from before all the work
     if config.resnet.camera not in store.cameras:

@@ -17,6 +17,7 @@ from vgps_models.keypoints.finder import STRIDE, PointConfig, PointFinder, Point
 from vgps_models.keypoints.pictures import Pictures
 from vgps_models.perception.heatmaps import cell_weights
 from vgps_models.perception.language import Language
+from vgps_models.precision import Bf16, autocast, settled
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.augment import Augment, AugmentConfig
 
@@ -37,7 +38,7 @@ class PointTraining:
     seed: int = 0
     threads: int = 2  # torch threads
     save_every: int = 200  # updates between resume points
-    bf16: bool = True  # autocast the convolutions
+    bf16: Bf16 = "auto"  # bfloat16 convolutions: where they are faster, on or off
     model: PointConfig = field(default_factory=PointConfig)  # its points and size are those of the pictures
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(brightness=0.15, contrast=0.3, colour=0.15))
 
@@ -69,7 +70,7 @@ class _Trainer:
         images = torch.from_numpy(self.pictures.images(rows))[:, None]
         moved, pixels = self.augment(images, self.pixels[rows][:, None], random)
         images, pixels = _blurred(moved[:, 0], random.random(len(rows)) < config.blurred), pixels[:, 0]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.bf16):
+        with autocast(config.bf16):
             logits = self.net(parallel.share(images))
         target = target_maps(parallel.share(pixels), parallel.share(self.shown[rows]), config.model)
         loss = -(target * logits.log_softmax(-1)).sum(-1).mean()
@@ -128,6 +129,7 @@ def _blurred(images: Tensor, chosen: np.ndarray) -> Tensor:
 def train_points(config: PointTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure on pictures that were kept, write the checkpoint; None when stopped before the end."""
     torch.set_num_threads(config.threads)
+    config = settled(config)
     pictures = Pictures(config.data)
     height, width = pictures.size
     config = replace(config, model=replace(config.model, points=pictures.points, width=width, height=height))

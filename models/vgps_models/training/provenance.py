@@ -7,7 +7,8 @@ import json
 import shlex
 import subprocess
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,33 @@ def plain(settings: Any) -> Any:
     return settings.name if isinstance(settings, Path) else settings
 
 
-WITHOUT = ("out", "cache", "data", "threads", "save_every")  # settings that do not change the weights
+WITHOUT = ("out", "cache", "data", "threads", "save_every")  # settings that do not change what is learned
+RATES = ("rate", "encoder_rate")  # may be lowered to go on with a training that diverged
 
 
-def fingerprint(config: Any, *more: str, without: tuple[str, ...] = WITHOUT) -> str:
-    """Hash of a frozen config and of what it is applied to; equal hashes train equal weights."""
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a training is, so that an interrupted one is only gone on with by the same.
+
+    fixed: hash of all settings that decide what is learned, and of what they are applied to; without rates and bf16.
+    rates: learning rates by the name of their setting; others fit only after a divergence.
+    bf16: "on", "off" or "" for trainings without that choice. It rounds otherwise and learns the same, so a training
+        that was begun on one machine goes on on another, each computing as is fastest there.
+    """
+
+    fixed: str
+    rates: Mapping[str, float] = field(default_factory=dict)
+    bf16: str = ""
+
+    @property
+    def changeable(self) -> dict[str, Any]:
+        """Settings that may be changed after a divergence, by name."""
+        return {**self.rates, **({"bf16": self.bf16} if self.bf16 else {})}
+
+
+def fingerprint(config: Any, *more: str, without: Sequence[str] = WITHOUT) -> Fingerprint:
+    """Of a frozen config and of what it is applied to."""
     settings = {k: v for k, v in asdict(config).items() if k not in without}
+    bf16, rates = settings.pop("bf16", ""), {k: settings.pop(k) for k in RATES if k in settings}
     text = json.dumps([settings, *more], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Fingerprint(hashlib.sha256(text.encode()).hexdigest()[:16], rates, bf16)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from vgps_models.interrupts import saying
 from vgps_models.policies.chunk import ChunkPolicy
-from vgps_models.training.cache import save, sole
+from vgps_models.training.cache import Rows, sole
 from vgps_models.training.frames import Frames
 
 
@@ -26,19 +27,23 @@ def policy_samples(
     path = cache / f"samples-{frames.data_sha256[:16]}-{policy_sha256[:16]}-{count}-{seed}.npy"
     with sole(path):
         if not path.exists():
-            save(path, _draw(policy, frames, count, batch, seed))
+            _draw(policy, frames, Rows(path, (len(frames.features), count, policy.net.config.chunk)), batch, seed)
         return np.load(path, allow_pickle=False)
 
 
-def _draw(policy: ChunkPolicy, frames: Frames, count: int, batch: int, seed: int) -> NDArray[np.float32]:
-    width = policy.net.noise_width
-    out = np.empty((len(frames.features), count, policy.net.config.chunk), np.float32)
+def _draw(policy: ChunkPolicy, frames: Frames, samples: Rows, batch: int, seed: int) -> None:
+    width, out = policy.net.noise_width, samples.array
+    count = out.shape[1]
     random = np.random.Generator(np.random.PCG64([seed, 11]))
     features, sentences = torch.from_numpy(frames.features), torch.from_numpy(frames.sentences)
-    for at in track(range(0, len(out), batch), "policy samples", console=Console(stderr=True)):
-        rows = slice(at, min(at + batch, len(out)))
-        start = torch.from_numpy(random.standard_normal((rows.stop - at, count, width), dtype=np.float32))
-        words = sentences[frames.columns.instruction[rows]]
-        made = policy.metric(policy.net.draw(start, features[rows], words)[0].numpy())
-        out[rows] = policy.normaliser.normalise(made).reshape(rows.stop - at, count, -1)
-    return out
+    with saying("interrupted while the policy's samples were drawn; those that are done are kept"):
+        for at in track(range(0, len(out), batch), "policy samples", console=Console(stderr=True)):
+            rows = slice(at, min(at + batch, len(out)))
+            start = torch.from_numpy(random.standard_normal((rows.stop - at, count, width), dtype=np.float32))
+            if rows.stop <= samples.done:  # by an earlier run; its noise had to be drawn all the same
+                continue
+            words = sentences[frames.columns.instruction[rows]]
+            made = policy.metric(policy.net.draw(start, features[rows], words)[0].numpy())
+            out[rows] = policy.normaliser.normalise(made).reshape(rows.stop - at, count, -1)
+            samples.keep(rows.stop)
+        samples.finish()

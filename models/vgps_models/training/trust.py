@@ -17,11 +17,13 @@ from vgps_models.checkpoint import Card
 from vgps_models.data import Columns, EpisodeStore
 from vgps_models.data.sampling import split_episodes
 from vgps_models.errors import DataError
+from vgps_models.interrupts import saying
 from vgps_models.selection import Selection
 from vgps_models.selection.trust import Trust, conformal_threshold, measured_coverage
 from vgps_models.spaces import Observation
 from vgps_models.steering import Steering
 from vgps_models.training import provenance
+from vgps_models.training.cache import Rows
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,15 @@ def calibrate_trust(config: TrustCalibration) -> Path:
     steering = Steering.from_checkpoints(
         config.policy, config.critic, k=config.k, selection=config.selection, threads=config.threads
     )
-    doubts = [
-        max(steering(seen).doubt for seen in observations(store, columns, int(episode)))
-        for episode in track(episodes, "deciding", console=Console(stderr=True))
-    ]
+    hashes = (data_sha256, *(card.weights_sha256 for card in cards))
+    settings = provenance.fingerprint(config, *hashes, without=(*provenance.WITHOUT, "alpha")).fixed
+    made = Rows(config.out.with_name(f".{config.out.name}-{settings}"), (len(episodes),), np.float64)
+    with saying("interrupted while episodes were decided; those that are done are kept"):
+        for i in track(range(made.done, len(episodes)), "deciding", console=Console(stderr=True)):
+            seen = observations(store, columns, int(episodes[i]))
+            made.array[i] = max(steering(one).doubt for one in seen)
+            made.keep(i + 1)
+    doubts = made.array.tolist()
     coverage = measured_coverage(doubts, config.alpha)
     trust = Trust(
         threshold=conformal_threshold(doubts, config.alpha),
@@ -66,6 +73,7 @@ def calibrate_trust(config: TrustCalibration) -> Path:
         git=provenance.git_revision(),
     )
     trust.save(config.out)
+    made.drop()
     print(
         f"guidance lets go above {trust.threshold:.3f}; promised for {1 - config.alpha:.0%} of {len(doubts)} episodes, "
         f"measured {coverage[0]:.1%} ({coverage[1]:.0%} to {coverage[2]:.0%} over random halves)"

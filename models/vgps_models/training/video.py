@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor
 
 from vgps_models import checkpoint
 from vgps_models.errors import SpecError
@@ -21,6 +21,7 @@ from vgps_models.icvf.frames import FrameEncoder, FrameValues
 from vgps_models.perception.images import ImageConfig, ImageNet
 from vgps_models.perception.language import Language
 from vgps_models.perception.views import ViewsConfig, ViewsEncoder
+from vgps_models.precision import Bf16, autocast, settled
 from vgps_models.progress.measures import voc
 from vgps_models.training import loop, parallel, provenance
 from vgps_models.training.augment import Augment, AugmentConfig
@@ -51,7 +52,7 @@ class VideoTraining:
     budget_mb: float = 6000.0  # of memory for decoded frames
     save_every: int = 500  # updates between resume points
     save_minutes: float = 10.0  # and at the latest after so many minutes
-    bf16: bool = True  # autocast the image network
+    bf16: Bf16 = "auto"  # bfloat16 in the image network: where it is faster, on or off
     cameras: tuple[str, ...] = ("front", "wrist")  # views of the robot that the encoder will be given
     image: ImageConfig = field(default_factory=ImageConfig)  # its size is that of the shards
     model: MultilinearConfig = field(default_factory=MultilinearConfig)
@@ -92,13 +93,11 @@ class VideoTrainer:
         parts = config.accumulate
         for part in range(parts):
             seen = batch if parts == 1 else batch.part(part, parts)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.bf16):
+            with autocast(config.bf16, self.device):
                 loss, numbers = self._loss(self._seen(seen, step, part), torch.from_numpy(seen.steps), step)
             (loss / parts).backward()
             sums = {name: sums.get(name, 0.0) + value / parts for name, value in numbers.items()}
-        parallel.average_gradients(self.trained)
-        nn.utils.clip_grad_norm_(self.trained, 10.0)
-        self.optimiser.step()
+        loop.apply_gradients(self.optimiser, self.trained, clip=10.0)
         self.learner.after_step()
         return sums
 
@@ -153,6 +152,7 @@ class VideoTrainer:
 def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path | None:
     """Train, measure, write the checkpoint; None when stopped before the end."""
     torch.set_num_threads(config.threads)
+    config = settled(config, parallel.device())
     shards = VideoShards(*config.data)
     for problem in shards.problems:
         Console(stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vgps_models.errors import DataError, VgpsError
+from vgps_models.interrupts import shielded
 from vgps_models.spaces import Image
 from vgps_models.video.sampling import ROLES, Ints, Sampler, Sampling, Transitions
 from vgps_models.video.shards import VideoShards
@@ -49,7 +50,8 @@ class Processes:
             ours, theirs = context.Pipe()
             arguments = (theirs, shared, self._shape, roots, settings, videos, share)
             worker = context.Process(target=_work, args=arguments, daemon=True, name=f"video loader {number}")
-            worker.start()
+            with shielded():
+                worker.start()
             theirs.close()
             self._memory.append(np.frombuffer(shared, np.uint8).reshape(self._shape))  # type: ignore[call-overload]
             self._workers.append(worker)
@@ -117,7 +119,6 @@ def _work(
     """Make the steps that are asked for, until the other side hangs up."""
     from vgps_models.video.loading import make_batch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     memory = np.frombuffer(shared, np.uint8).reshape(shape)
     try:
         shards = VideoShards(*roots)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import sys
 from collections.abc import Sequence
 
 import tyro
 
+from vgps_models.interrupts import ending
 from vgps_node.cli import choose
 
 PARTS = {
@@ -20,6 +23,7 @@ PARTS = {
     "points": ("points", "PointTraining", "train_points"),
     "trust": ("trust", "TrustCalibration", "calibrate_trust"),
 }
+INTERRUPTED = 130  # the exit code, as shells give it
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
@@ -41,9 +45,19 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     """
     part, rest = choose("part", list(PARTS), arguments, prog=prog, about=main.__doc__ or "")
     module_name, config_name, train_name = PARTS[part]
-    module = importlib.import_module(f"vgps_models.training.{module_name}")
-    config = tyro.cli(getattr(module, config_name), args=rest, prog=f"{prog} {part}")
-    out = getattr(module, train_name)(config)
+    try:
+        with ending():
+            module = importlib.import_module(f"vgps_models.training.{module_name}")
+            config = tyro.cli(getattr(module, config_name), args=rest, prog=f"{prog} {part}")
+            out = getattr(module, train_name)(config)
+    except KeyboardInterrupt as interrupt:
+        parallel = sys.modules.get("vgps_models.training.parallel")  # not there yet when it came very early
+        if parallel is None or parallel.leads():
+            said = str(interrupt) or "interrupted before or after the updates; what was saved is kept"
+            alone = parallel is None or parallel.processes() == 1
+            again = shlex.join([*prog.split(), *arguments]) if alone else "the same command"
+            print(f"{said}; go on with: {again}", file=sys.stderr)
+        return INTERRUPTED
     from vgps_models.training import parallel  # with torch, which --help does not need
 
     if parallel.leads():

@@ -30,8 +30,11 @@ def make(stages: Sequence[Sequence[Recipe]], log_folder: Path, *, jobs: int = 2)
         line = progress.add_task("making", total=sum(map(len, missing)))
         for stage in missing:
             with ThreadPoolExecutor(jobs) as pool:
-                for done in as_completed([pool.submit(_make, r, log_folder, jobs) for r in stage]):
-                    progress.update(line, advance=1, description=f"making, last {done.result().name}")
+                try:
+                    for done in as_completed([pool.submit(_make, r, log_folder, jobs) for r in stage]):
+                        progress.update(line, advance=1, description=f"making, last {done.result().name}")
+                finally:
+                    pool.shutdown(wait=False, cancel_futures=True)  # after an error or Ctrl-C nothing more is begun
 
 
 def _make(recipe: Recipe, log_folder: Path, jobs: int) -> Path:
