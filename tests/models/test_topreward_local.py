@@ -149,3 +149,18 @@ def test_a_local_model_without_sound_numbers_is_a_failure(checkpoint):
     estimator._local._net.lm_head.weight.data[:] = float("nan")
     made = estimator.estimate(clip())
     assert made.failed and len(made.failures) == 2 and "float32" in made.failures[0]
+
+
+def test_a_local_model_that_says_something_else_is_a_failure(checkpoint):
+    import torch
+
+    estimator = local(checkpoint, prefixes=2)
+    assert estimator._local is not None
+    head = estimator._local._net.lm_head
+    with torch.no_grad():
+        head.weight[[WORDS.index(w) for w in ("True", "true", "False", "FALSE")]] = 0.0
+        head.weight[WORDS.index("spoon")] *= 50.0
+        head.weight[WORDS.index("towel")] = -head.weight[WORDS.index("spoon")]  # one of the two is likely by far
+    made = estimator.estimate(clip())
+    assert made.failed and "together have a probability of" in made.failures[0]
+    assert "'spoon'" in made.failures[0] or "'towel'" in made.failures[0]
