@@ -1,6 +1,6 @@
 """Worlds, arms, tasks, experts and paired evaluation: where everything is proven first."""
 
-from vgps_sim.offscreen import choose_renderer
+from vgps_sim.offscreen import check_renderer
 
-# MuJoCo decides how to render when it is first imported, so this comes before everything else here.
-choose_renderer()
+# A MUJOCO_GL that MuJoCo cannot be imported with is named before anything here imports it.
+check_renderer()
