@@ -74,6 +74,11 @@ def make_context() -> Context:
     raise MissingDependencyError(f"no off-screen OpenGL for MuJoCo ({'; '.join(problems)}); {MEND}")
 
 
+def in_use() -> str:
+    """What draws in this process; empty before the first picture."""
+    return _chosen
+
+
 def _candidates(asked: str) -> tuple[str, ...]:
     if asked:
         return (asked,)

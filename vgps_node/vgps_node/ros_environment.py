@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.abc
 import importlib.util
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from types import TracebackType
 
 from vgps_models.errors import MissingDependencyError
 from vgps_models.resources import MARKER, launch_file, prefixes
+from vgps_node.output import degrade
+from vgps_node.ros_problems import DISCOVERY_VARIABLE, PROFILE_VARIABLES, RosEnvironmentError, check
 
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted on, up to Jazzy
-DISCOVERY_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 WHEELS_GUARD = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 MESSAGES = "vgps_msgs"
 
@@ -60,11 +62,40 @@ def complete(environment: MutableMapping[str, str]) -> None:
 
 
 def prepare() -> None:
-    """Make this process ready to import rclpy and `vgps_msgs`. Cheap, and safe to call again."""
+    """Make this process ready to import rclpy and `vgps_msgs`, and to print anywhere. Cheap, and safe to call again.
+
+    An environment that rclpy cannot start in is refused when it is imported, in one sentence: its C library would end
+    the process there.
+    """
+    degrade()
     complete(os.environ)
+    if not any(isinstance(finder, _BeforeRclpy) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _BeforeRclpy())
     prefix = prefix_of(MESSAGES)
     if prefix is not None:
         preload_messages(prefix / "lib")
+
+
+class _BeforeRclpy(importlib.abc.MetaPathFinder):
+    """Finds nothing. When rclpy is about to be imported it raises RosEnvironmentError for what would end the process.
+
+    A process that ends with that error prints its sentence alone, without a traceback.
+    """
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "rclpy":
+            try:
+                check()
+            except RosEnvironmentError:
+                sys.excepthook = _sentence_alone
+                raise
+
+
+def _sentence_alone(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, RosEnvironmentError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def preload_messages(folder: Path) -> int:
