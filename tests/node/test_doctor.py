@@ -89,7 +89,7 @@ def test_rendering_is_judged_as_the_simulator_draws_here(monkeypatch: pytest.Mon
     assert found.state == "ok" and "chosen here" in found.detail and "DISPLAY=:77 is not needed" in found.detail
 
 
-@pytest.mark.parametrize("value", ["glfw", "elg", "disabled"])
+@pytest.mark.parametrize("value", ["glfw", "elg"])
 def test_a_renderer_that_cannot_work_here_is_named_with_its_cure(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -3,7 +3,6 @@
 Whole processes, since MuJoCo and PyOpenGL decide when they are imported.
 """
 
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -89,17 +88,13 @@ def test_a_renderer_is_chosen_when_none_is_named():
     "before, environment",
     [
         ("import mujoco", {}),
-        ("import mujoco, mujoco.egl", {}),
-        ("import mujoco", {"DISPLAY": ":77"}),
         ("import mujoco, mujoco.viewer", {"DISPLAY": "elsewhere:10.0", "WAYLAND_DISPLAY": "wayland-9"}),
-        ("import OpenGL.GL", {}),
         ("import OpenGL.GL, mujoco", {"PYOPENGL_PLATFORM": "glx"}),
         ("import glfw, warnings; warnings.simplefilter('ignore'); assert not glfw.init()", {}),
         ("", {"MUJOCO_GL": "egl", "PYOPENGL_PLATFORM": "osmesa"}),
         ("", {"MUJOCO_GL": " OSMesa "}),
         ("import mujoco", {"MUJOCO_GL": "osmesa", "PYOPENGL_PLATFORM": "egl", "DISPLAY": ":77"}),
         ("import ctypes; ctypes.CDLL('libEGL.so.1', mode=ctypes.RTLD_GLOBAL)", {"MUJOCO_GL": "osmesa"}),
-        ("", {"MUJOCO_GL": "on"}),
     ],
 )
 def test_whatever_is_imported_or_set_before_a_picture_is_drawn(before, environment):
@@ -142,7 +137,6 @@ def test_after_a_display_has_failed_the_message_says_what_to_do():
     "value, words",
     [
         ("glfw", "MUJOCO_GL=glfw cannot draw here (glfw: GLFW opens no window on DISPLAY=''); unset MUJOCO_GL; or set"),
-        ("glx", "MUJOCO_GL=glfw cannot draw here"),
         (
             "elg",
             "MUJOCO_GL=elg is no renderer, and MuJoCo cannot be imported with it; choose one of: egl, osmesa, glfw",
@@ -236,19 +230,6 @@ def test_a_forked_process_that_cannot_draw_says_so_and_does_not_hang():
     done = run(code, MUJOCO_GL="osmesa", LP_NUM_THREADS="3")
     assert "forked from one that draws in several threads: set LP_NUM_THREADS=0" in done.stdout
     assert done.returncode == 0 and done.stdout.split()[-1] == "3"
-
-
-def picture(seed: int) -> np.ndarray:
-    world = World("put_carrot_on_plate", cameras=("front",))
-    world.reset(seed)
-    return world.images()["front"]
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_worker_processes_draw_what_this_one_draws(method):
-    mine = picture(3)
-    with multiprocessing.get_context(method).Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply(picture, (3,)), mine)
 
 
 def test_any_thread_draws_and_several_at_a_time():
