@@ -74,7 +74,7 @@ def test_the_spec_of_an_environment_travels(env):
     assert copy.deepcopy(env.observation_space) == env.observation_space
 
 
-@pytest.mark.parametrize("before", ["import gymnasium", "from vgps_sim.world import World"])
+@pytest.mark.parametrize("before", ["import gymnasium", "import vgps_sim", "from vgps_sim.world import World"])
 def test_the_documented_id_makes_an_environment_whatever_was_imported_first(before):
     code = (
         f"{before}\nimport gymnasium, sys\n"
@@ -82,6 +82,8 @@ def test_the_documented_id_makes_an_environment_whatever_was_imported_first(befo
         "assert gymnasium.spec('VGPS/PourBalls-v0')\n"
         "assert not {'torch', 'rclpy', 'vgps_node'} & set(sys.modules), 'heavy'\nprint(env)"
     )
+    if before == "import vgps_sim":
+        code = code.replace("import gymnasium, sys", "import sys\nassert 'mujoco' not in sys.modules\nimport gymnasium")
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0 and "PutSpoonOnTowel" in done.stdout, done.stderr
 

@@ -59,7 +59,7 @@ def files_of(*names: str) -> list[str]:
     """Where the libraries really lie, as the loader finds them."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("hiding a library needs root and unshare")
-    listing = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, encoding="utf-8", check=True).stdout
     files = [line.rpartition("=> ")[2] for line in listing.splitlines() for n in names if n in line]
     return sorted({str(Path(f).resolve()) for f in files})
 
@@ -277,8 +277,8 @@ def test_on_a_display_windows_and_pictures_do_not_disturb_each_other(display):
     same = "import ctypes\nassert ctypes.addressof(glfw.get_current_context().contents) == " + (
         "ctypes.addressof(window.contents)"
     )
-    for code, environment in ((f"{window}\n{DRAW}\n{same}", {}), (DRAW, {"MUJOCO_GL": "glfw"})):
-        done = run(code, DISPLAY=display, **environment)
+    for code, asked in ((f"{window}\n{DRAW}\n{same}", ""), (DRAW, "glfw")):
+        done = run(code, DISPLAY=display, MUJOCO_GL=asked)
         assert done.returncode == 0, done.stderr
         assert int(done.stdout) == pytest.approx(drawn(), rel=1e-3)
 
