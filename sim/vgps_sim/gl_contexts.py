@@ -9,6 +9,7 @@ forked process too.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import sys
 import threading
@@ -238,8 +239,7 @@ class Window(Context):
     """Of an invisible window, by GLFW; needs a display."""
 
     def __init__(self) -> None:
-        import glfw
-
+        glfw: Any = importlib.import_module("glfw")  # MuJoCo brings it
         self._glfw, self._window = glfw, None
         with _quiet(glfw):
             if glfw.init():
