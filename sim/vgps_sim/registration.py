@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.util
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+
+from vgps_models.importing import when_imported
 
 
 def env_id(task_id: str) -> str:
@@ -29,24 +27,5 @@ def register_with_gymnasium() -> None:
     """Register now where Gymnasium is imported, otherwise as soon as it is: it is not imported for this alone."""
     if "gymnasium" in sys.modules:
         register()
-    elif not any(isinstance(finder, _AfterGymnasium) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _AfterGymnasium())
-
-
-class _AfterGymnasium(importlib.abc.MetaPathFinder):
-    """Finds Gymnasium as it would be found without it, and registers the tasks once that is imported."""
-
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if fullname != "gymnasium":
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def then_register(module: ModuleType) -> None:
-                execute(module)
-                register()
-
-            spec.loader.exec_module = then_register  # type: ignore[method-assign]
-        return spec
+    else:
+        when_imported("gymnasium", after=register)

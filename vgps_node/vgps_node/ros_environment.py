@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.abc
 import importlib.util
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
 from vgps_models.errors import MissingDependencyError
+from vgps_models.importing import when_imported
 from vgps_models.resources import MARKER, launch_file, prefixes
 from vgps_node.output import degrade
 from vgps_node.ros_problems import DISCOVERY_VARIABLE, PROFILE_VARIABLES, RosEnvironmentError, check
@@ -69,26 +70,25 @@ def prepare() -> None:
     """
     degrade()
     complete(os.environ)
-    if not any(isinstance(finder, _BeforeRclpy) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _BeforeRclpy())
+    _refuse_in_time()
     prefix = prefix_of(MESSAGES)
     if prefix is not None:
         preload_messages(prefix / "lib")
 
 
-class _BeforeRclpy(importlib.abc.MetaPathFinder):
-    """Finds nothing. When rclpy is about to be imported it raises RosEnvironmentError for what would end the process.
+@cache
+def _refuse_in_time() -> None:
+    when_imported("rclpy", before=_refuse)
 
-    A process that ends with that error prints its sentence alone, without a traceback.
-    """
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
-        if fullname == "rclpy":
-            try:
-                check()
-            except RosEnvironmentError:
-                sys.excepthook = _sentence_alone
-                raise
+def _refuse() -> None:
+    """Raises RosEnvironmentError for an environment in which rclpy would end the process. A process that ends with
+    that error prints its sentence alone, without a traceback."""
+    try:
+        check()
+    except RosEnvironmentError:
+        sys.excepthook = _sentence_alone
+        raise
 
 
 def _sentence_alone(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
