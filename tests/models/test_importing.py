@@ -24,7 +24,8 @@ def test_before_and_after_run_around_an_import_once(module):
     seen = []
     when_imported(module, before=lambda: seen.append(module in sys.modules))
     when_imported(module, after=lambda: seen.append(sys.modules[module].DONE))
-    assert importlib.util.find_spec(module).origin.endswith(".py") and seen == []
+    found = importlib.util.find_spec(module)
+    assert found is not None and str(found.origin).endswith(".py") and seen == []
     assert importlib.import_module(module).DONE == 1 and seen == [True, 1]
     sys.modules.pop(module)
     importlib.import_module(module)
