@@ -420,7 +420,7 @@ def damage_nothing(cache: Path) -> None:
 
 def answers_is_a_file(cache: Path) -> None:
     cache.mkdir()
-    (cache / "answers").write_text("x")
+    (cache / "answers").write_text("x", encoding="utf-8")
 
 
 def ledger_is_a_folder(cache: Path) -> None:

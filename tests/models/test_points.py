@@ -58,7 +58,7 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
     )
     assert train_points(config, stop_after=100) is None  # interrupted, and gone on with
     assert train_points(config) == out
-    told = json.loads(out.with_suffix(".json").read_text())
+    told = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     assert told["metrics"]["px_median"] < 2.5 and told["metrics"]["recall"] > 0.9 and told["metrics"]["made_up"] < 0.2
     find, rng = PointFinder.load(out), np.random.default_rng(7)
     assert find.names == ("red", "green") and find.under == pytest.approx([0.01, 0.03])
@@ -71,7 +71,8 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
         found.pixels, abs=3
     )
     assert (
-        json.loads(further.out.with_suffix(".json").read_text())["settings"]["start_sha256"] == told["weights_sha256"]
+        json.loads(further.out.with_suffix(".json").read_text(encoding="utf-8"))["settings"]["start_sha256"]
+        == told["weights_sha256"]
     )
     with pytest.raises(DataError, match="other points, sizes or channels"):
         train_points(replace(further, model=replace(CONFIG, merged=16)))

@@ -273,7 +273,7 @@ def test_a_run_that_stops_goes_on_where_it_was_and_pays_once(config):
         made = dict(each(estimator, seen.items()))
         assert server.requests - before == 3 * T - stop
     assert list(made) == list(seen) and all(np.allclose(m.values, climb()) for m in made.values())
-    assert len((config.cache / "ledger.jsonl").read_text().splitlines()) == 3 * T
+    assert len((config.cache / "ledger.jsonl").read_text(encoding="utf-8").splitlines()) == 3 * T
 
 
 def test_a_killed_run_has_paid_for_one_unseen_answer_at_most(config):
@@ -308,7 +308,10 @@ def test_the_budget_holds_and_loses_nothing(config):
         for _ in range(2):
             with pytest.raises(BudgetError, match="raise the budget"):
                 list(each(make(server, capped), clips))
-        paid = [json.loads(line)["cost_usd"] for line in (config.cache / "ledger.jsonl").read_text().splitlines()]
+        paid = [
+            json.loads(line)["cost_usd"]
+            for line in (config.cache / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         assert len(paid) == server.requests > 10 and sum(paid) <= 0.02
 
 

@@ -108,7 +108,8 @@ def test_a_local_model_that_may_think_first_is_told_not_to(checkpoint, tmp_path)
     thinking = tmp_path / "thinking"
     shutil.copytree(checkpoint, thinking)
     (thinking / "chat_template.jinja").write_text(
-        TEMPLATE + "{% if enable_thinking is not defined or enable_thinking %} spoon towel done{% endif %}"
+        TEMPLATE + "{% if enable_thinking is not defined or enable_thinking %} spoon towel done{% endif %}",
+        encoding="utf-8",
     )
     made = local(thinking, prefixes=2).estimate(clip()), local(checkpoint, prefixes=2).estimate(clip())
     assert np.allclose(made[0].values, made[1].values, equal_nan=True)
@@ -134,7 +135,8 @@ def test_a_local_model_that_cannot_be_used_is_refused(checkpoint, tmp_path, monk
         local(copy("mute", "chat_template.jinja"))
     wordless = copy("wordless", "tokenizer.json")
     (wordless / "tokenizer.json").write_text(
-        (checkpoint / "tokenizer.json").read_text().replace('"FALSE"', '"F"').replace('"False"', '"G"')
+        (checkpoint / "tokenizer.json").read_text(encoding="utf-8").replace('"FALSE"', '"F"').replace('"False"', '"G"'),
+        encoding="utf-8",
     )
     with pytest.raises(DataError, match="says False"):
         local(wordless)

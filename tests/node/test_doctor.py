@@ -60,10 +60,10 @@ def test_small_shared_memory_is_noted(tmp_path: Path) -> None:
 def test_checkpoints_are_named_when_they_cannot_be_read(tmp_path: Path) -> None:
     assert doctor.checkpoints(tmp_path).state == "missing"
     save_file({"w": np.zeros(2, np.float32)}, tmp_path / "good.safetensors")
-    (tmp_path / "good.json").write_text("{}")
+    (tmp_path / "good.json").write_text("{}", encoding="utf-8")
     assert doctor.checkpoints(tmp_path) == Finding("checkpoints", "ok", "good")
     (tmp_path / "torn.safetensors").write_bytes((tmp_path / "good.safetensors").read_bytes()[:-3])
-    (tmp_path / "torn.json").write_text("{}")
+    (tmp_path / "torn.json").write_text("{}", encoding="utf-8")
     (tmp_path / "alone.safetensors").write_bytes((tmp_path / "good.safetensors").read_bytes())
     found = doctor.checkpoints(tmp_path)
     assert found.state == "missing" and found.mend

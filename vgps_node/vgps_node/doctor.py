@@ -264,7 +264,7 @@ def _version(distribution: str) -> str:
 def _unreadable(path: Path) -> str:
     """Why a checkpoint cannot be read; empty when it can."""
     try:
-        jsonlib.loads(path.with_suffix(".json").read_text())
+        jsonlib.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as tensors:

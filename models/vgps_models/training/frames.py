@@ -141,7 +141,7 @@ def _kept(
             save(folder / "features.npy", right_out)
             save(folder / "wrong.npy", wrong_out if perception.encoder.listens else right_out)
             done = {"data": store.data_hash(), "encoder": perception.sha256}
-            (folder / "done.json").write_text(json.dumps(done))
+            (folder / "done.json").write_text(json.dumps(done), encoding="utf-8")
     right_out, wrong_out = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
     return right_out, wrong_out, wrong
 
