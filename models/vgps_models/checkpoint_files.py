@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 
 from vgps_models.errors import DataError, UnknownNameError
@@ -69,3 +70,12 @@ def without_card(weights: Path) -> str:
         if what is None
         else f"and {weights.name} {what}"
     )
+
+
+def instructions_of(name: str | Path) -> tuple[str, ...]:
+    """The sentences that a checkpoint was trained with, by its card. Raises as `find` does, or CheckpointError."""
+    path = card_of(find(name))
+    try:
+        return tuple(map(str, json.loads(path.read_text(encoding="utf-8"))["instructions"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(path, "instructions", f"cannot be read ({error!r}); copy or train it again") from None

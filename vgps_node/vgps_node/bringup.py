@@ -107,7 +107,7 @@ def served_graph(options: GraphOptions | None = None, progress: ProgressOptions 
     o, p = options or GraphOptions(), progress or ProgressOptions()
     common: dict[str, Parameter] = {"use_sim_time": True}
     limit = o.max_steps * ActionSpec().period
-    task = NodeSpec(TASK, common | {"execute": o.execute, "simulator": True, "time_limit": limit})
+    task = NodeSpec(TASK, common | {"execute": o.execute, "simulator": True, "time_limit": limit, "policy": o.policy})
     seeing = common | {"reliable_images": o.clock != "realtime"}
     advisers = [] if p.estimator == "none" else [NodeSpec(PROGRESS, seeing | flatten(p), advisory=True)]
     advisers += [NodeSpec(REWARD, seeing | _rewarding(o.reward), advisory=True)] if o.reward else []

@@ -79,11 +79,25 @@ def _node_file(domain: int, node: str) -> Path:
     return _folder() / f"vgps-domain-{domain}{node.replace('/', '.')}.lock"
 
 
+def busy_domains() -> set[int]:
+    """Domains in which nodes of VGPS run on this machine."""
+    found = set()
+    for path in _folder().glob("vgps-domain-*.?*.lock"):
+        domain = path.name.removeprefix("vgps-domain-").partition(".")[0]
+        if domain.isdecimal() and int(domain) not in found and _is_held(path):
+            found.add(int(domain))
+    return found
+
+
 def _has_nodes(domain: int) -> bool:
-    for path in _folder().glob(f"vgps-domain-{domain}.?*.lock"):
-        if (lock := _lock(path)) is None:
-            return True
-        os.close(lock)
+    return any(_is_held(path) for path in _folder().glob(f"vgps-domain-{domain}.?*.lock"))
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds the lock on a file."""
+    if (lock := _lock(path)) is None:
+        return True
+    os.close(lock)
     return False
 
 

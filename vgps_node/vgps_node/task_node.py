@@ -16,6 +16,7 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from vgps_models.checkpoint_files import instructions_of
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
 from vgps_models.limits import Between
@@ -26,6 +27,7 @@ from vgps_msgs.srv import Reset
 from vgps_node import goals, messages, topics
 from vgps_node.attempt import Attempt, Ending, Outcome
 from vgps_node.bringup import GATE, OPTIONS, POLICY, SIM, VALUE
+from vgps_node.gate import State, Status
 from vgps_node.goals import Goal
 from vgps_node.moments import Progress, TaskState
 from vgps_node.params import ParameterSpec
@@ -45,9 +47,10 @@ class TaskNode(Node):
         ),
     }
     PARAMETERS: ClassVar = LIVE | {
+        "policy": ParameterSpec("", "checkpoint whose tasks are offered: a shipped name or a path; empty: all tasks"),
         "simulator": ParameterSpec(
             True, f"whether {topics.RESET} begins episodes; otherwise {topics.INSTRUCTION} is published for a real arm"
-        )
+        ),
     }
     PERIOD = 0.1  # [s] between two looks at the clock
     AGAIN = 5.0  # [s] after which a service is asked again: one that has not found its client yet drops the answer
@@ -57,7 +60,11 @@ class TaskNode(Node):
     def __init__(self, context: Context) -> None:
         super().__init__("task_node", context=context)
         self.simulator, self.execute, self.time_limit, self.patience = True, 1, 0.0, 0.0
-        self._apply(declare(self, self.PARAMETERS, self._apply, live=self.LIVE))
+        parameters = declare(self, self.PARAMETERS, self._apply, live=self.LIVE)
+        policy = parameters.pop("policy")
+        self._tasks = goals.known_tasks(instructions_of(policy) if policy else None)
+        self._apply(parameters)
+        self._gate: Status | None = None  # as it said last
         self._goal: Goal | None = None
         self._handle: ServerGoalHandle | None = None
         self._attempt: Attempt | None = None
@@ -100,9 +107,11 @@ class TaskNode(Node):
         try:
             if self._goal is not None:
                 raise VgpsError(f"another goal is under way: '{self._goal.instruction}'; cancel it or await its end")
+            if self._gate is not None and self._gate.state in (State.STOPPED, State.FAULT):
+                raise VgpsError(f"the arm does not move: {self._gate.detail}")
             goal = goals.make(
                 asked.instruction, asked.task, asked.seed, asked.time_limit, asked.success_progress,
-                simulator=self.simulator, limit=self.time_limit,
+                simulator=self.simulator, limit=self.time_limit, tasks=self._tasks,
             )  # fmt: skip
         except VgpsError as error:
             return self._finish(handle, Outcome(Ending.REFUSED, str(error)))
@@ -221,8 +230,9 @@ class TaskNode(Node):
         self._feed(messages.progress_from_msg(message))
 
     def _on_gate(self, message: msg.GateStatus) -> None:
+        self._gate = messages.status_from_msg(message)
         if self._attempt is not None:
-            self._attempt.gate(messages.status_from_msg(message))
+            self._attempt.gate(self._gate)
             self._tick()
 
     def _hear(self, what: str) -> None:
