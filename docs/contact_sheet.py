@@ -13,7 +13,7 @@ MOMENTS, SIDE, EACH = 8, 96, 2  # pictures of a row, their width [px], rows of a
 
 def main() -> None:
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    entries = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+    entries = [json.loads(line) for line in (folder / "index.jsonl").read_text(encoding="utf-8").splitlines()]
     tasks = sorted({entry["task_id"] for entry in entries})
     chosen = []
     for number, embodiment in enumerate(sorted({entry["embodiment"] for entry in entries})):

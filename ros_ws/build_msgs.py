@@ -74,7 +74,7 @@ def stamp_file(prefix: Path, package: str = PACKAGE) -> Path:
 def is_fresh(prefix: Path, expected: str, package: str = PACKAGE) -> bool:
     """Whether `prefix` holds a finished build with this fingerprint."""
     stamp = stamp_file(prefix, package)
-    return stamp.is_file() and stamp.read_text().strip() == expected
+    return stamp.is_file() and stamp.read_text(encoding="utf-8").strip() == expected
 
 
 def patch_wheel_exports(share: Path) -> list[Path]:
@@ -85,7 +85,7 @@ def patch_wheel_exports(share: Path) -> list[Path]:
     here = {"python": sysconfig.get_path("include"), "numpy": ""}
     changed = []
     for path in sorted(share.glob("*/cmake/export_*__rosidl_generator_pyExport.cmake")):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         if "/opt/python/" not in text:
             continue
         if not here["numpy"]:
@@ -96,7 +96,7 @@ def patch_wheel_exports(share: Path) -> list[Path]:
         new = re.sub(r"/opt/python/[^\";]*/include/python3\.\d+", here["python"], new)
         # Replace the name, not the content: pip may have linked the file from a cache.
         fresh = path.with_suffix(".patched")
-        fresh.write_text(new)
+        fresh.write_text(new, encoding="utf-8")
         fresh.replace(path)
         changed.append(path)
     return changed
@@ -127,7 +127,7 @@ def remove_old(prefix: Path, package: str) -> None:
 def alone(prefix: Path) -> Iterator[None]:
     """One build at a time in an environment; a second one waits."""
     (prefix / "var").mkdir(exist_ok=True)
-    with (prefix / "var" / f"{PACKAGE}.lock").open("w") as lock:
+    with (prefix / "var" / f"{PACKAGE}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -158,7 +158,7 @@ def build(prefix: Path, source: Path) -> None:
     configure = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(work)]
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    with (work / "build.log").open("w+") as log:
+    with (work / "build.log").open("w+", encoding="utf-8") as log:
         for command in (
             [*configure, *(f"-D{name}={value}" for name, value in options.items())],
             ["cmake", "--build", str(work)],
@@ -168,7 +168,7 @@ def build(prefix: Path, source: Path) -> None:
         run(["cmake", "--install", str(work)], env, log)
     shutil.rmtree(work)
     site = Path(sysconfig.get_path("purelib"))
-    (site / f"{PACKAGE}.pth").write_text(f"{prefix / PYTHON_FOLDER}\n")
+    (site / f"{PACKAGE}.pth").write_text(f"{prefix / PYTHON_FOLDER}\n", encoding="utf-8")
 
 
 def sources(prefix: Path) -> list[Path]:
@@ -183,7 +183,7 @@ def run(command: list[str], env: dict[str, str], log) -> None:
     """Run one step of the build. Raises BuildError that quotes the end of the log."""
     if subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=False).returncode:
         log.flush()
-        tail = "\n".join(Path(log.name).read_text().splitlines()[-25:])
+        tail = "\n".join(Path(log.name).read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
         raise BuildError(f"`{' '.join(command[:3])}` failed; the log ({log.name}) ends with\n{tail}")
 
 
@@ -211,7 +211,7 @@ def main() -> int:
     with alone(prefix):
         for source in stale():
             build(prefix, source)
-            stamp_file(prefix, source.name).write_text(fingerprint(source) + "\n")
+            stamp_file(prefix, source.name).write_text(fingerprint(source) + "\n", encoding="utf-8")
     print(f"{names}: built into {prefix}")
     return 0
 

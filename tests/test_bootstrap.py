@@ -45,11 +45,11 @@ def test_equal_digests_mean_equal_inputs(a: list[str], b: list[str]) -> None:
 
 def test_digest_follows_the_content_of_files(tmp_path: Path) -> None:
     path = tmp_path / "constraints.txt"
-    path.write_text("torch==2.13.0")
+    path.write_text("torch==2.13.0", encoding="utf-8")
     before = bootstrap.digest(path)
-    path.write_text("torch==2.13.1")
+    path.write_text("torch==2.13.1", encoding="utf-8")
     assert bootstrap.digest(path) != before
-    path.write_text("torch==2.13.0")
+    path.write_text("torch==2.13.0", encoding="utf-8")
     assert bootstrap.digest(path) == before
 
 
@@ -108,7 +108,7 @@ def test_links_are_those_of_the_wheel_and_can_be_laid_again(tmp_path: Path) -> N
     assert os.access(tmp_path / "lib/vgps/sim_node", os.X_OK)
     stale, own = old / "gone.launch.py", old / "mine.launch.py"
     stale.symlink_to(ROOT / "launch" / "gone.launch.py")
-    own.write_text("# somebody's own")
+    own.write_text("# somebody's own", encoding="utf-8")
     bootstrap.link_into(tmp_path)
     assert not stale.is_symlink() and own.is_file()
 
@@ -124,7 +124,7 @@ def test_the_shell_setup_adds_vgps_and_takes_nothing_away(tmp_path: Path, source
     def sourcing(**environment: str) -> list[str]:
         done = subprocess.run(
             ["/bin/sh", "-c", line], env={"PATH": os.environ["PATH"]} | environment,
-            capture_output=True, text=True, check=True,
+            capture_output=True, encoding="utf-8", check=True,
         )  # fmt: skip
         return done.stdout.splitlines()
 
@@ -139,7 +139,7 @@ def test_the_shell_setup_adds_vgps_and_takes_nothing_away(tmp_path: Path, source
 @pytest.mark.parametrize("name", INTERFACES)
 def test_messages_are_stale_when_a_file_changes(source: Path, name: str) -> None:
     before = build_msgs.fingerprint(source)
-    (source / name).write_text((source / name).read_text() + "# changed\n")
+    (source / name).write_text((source / name).read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
     assert build_msgs.fingerprint(source) != before
 
 
@@ -148,7 +148,7 @@ def test_messages_are_stale_when_a_file_comes_or_goes_or_ros_changes(source: Pat
     assert build_msgs.fingerprint(source) == before
     assert build_msgs.fingerprint(source, ros="rclpy 9.9.9") != before
     extra = source / "msg" / "Another.msg"
-    extra.write_text("bool flag\n")
+    extra.write_text("bool flag\n", encoding="utf-8")
     assert build_msgs.fingerprint(source) != before
     extra.unlink()
     assert build_msgs.fingerprint(source) == before
@@ -160,7 +160,7 @@ def test_a_build_is_fresh_for_its_own_fingerprint_only(tmp_path: Path) -> None:
     assert not build_msgs.is_fresh(tmp_path, "one")
     stamp = build_msgs.stamp_file(tmp_path)
     stamp.parent.mkdir(parents=True)
-    stamp.write_text("one\n")
+    stamp.write_text("one\n", encoding="utf-8")
     assert build_msgs.is_fresh(tmp_path, "one") and not build_msgs.is_fresh(tmp_path, "two")
 
 
@@ -169,9 +169,9 @@ def test_wheel_exports_point_at_this_interpreter(tmp_path: Path) -> None:
     export.parent.mkdir(parents=True)
     there = "/opt/python/cp312-cp312"
     old = f"{there}/include/python3.12;{there}/lib/python3.12/site-packages/numpy/_core/include"
-    export.write_text(f'INCLUDE "{old};/usr/include/fine"\n')
+    export.write_text(f'INCLUDE "{old};/usr/include/fine"\n', encoding="utf-8")
     assert build_msgs.patch_wheel_exports(tmp_path) == [export]
-    text = export.read_text()
+    text = export.read_text(encoding="utf-8")
     assert "/opt/python" not in text and "/usr/include/fine" in text
     *folders, _ = text.split('"')[1].split(";")
     assert (Path(folders[1]) / "numpy" / "arrayobject.h").is_file()
@@ -183,6 +183,6 @@ def test_a_second_setup_has_nothing_to_do() -> None:
     base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info[1]}"
     command = [str(base), str(ROOT / "bootstrap.py")]
     subprocess.run(command, capture_output=True, check=True)  # the first one, if something was just edited
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout
     assert "is set up" in done.stdout and "..." not in done.stdout, done.stdout

@@ -14,7 +14,7 @@ NEEDS = "needs ros2"  # marks what needs the command line of ROS 2
 def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
-        for block in re.findall(r"^```(?:bash|sh)?\n(.*?)^```", page.read_text(), re.S | re.M):
+        for block in re.findall(r"^```(?:bash|sh)?\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M):
             lines = [line.strip() for line in block.splitlines()]
             found += [(page.name, line) for line in lines if re.match(r"(vgps|make|ros2) ", line)]
     return found
@@ -28,7 +28,9 @@ def test_commands_of_the_documentation_exist(page: str, line: str, capsys: pytes
     words = shlex.split(line, comments=True)
     if words[0] == "make":
         target = words[3] if words[1] == "-C" else words[1]
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), f"{page}: no target {target}"
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), (
+            f"{page}: no target {target}"
+        )
         return
     from vgps_node.cli import main
 
@@ -47,5 +49,5 @@ def test_commands_of_the_documentation_exist(page: str, line: str, capsys: pytes
 
 def test_pages_link_to_what_exists() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}, which is not there"

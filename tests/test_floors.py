@@ -65,7 +65,7 @@ def imports(path: Path) -> list[Import]:
             types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
             yield from walk(child, late or inside, typing_only or types)
 
-    return list(walk(ast.parse(path.read_text(), str(path)), late=False, typing_only=False))
+    return list(walk(ast.parse(path.read_text(encoding="utf-8"), str(path)), late=False, typing_only=False))
 
 
 def refuse(wrong: list[Import], rule: str) -> None:
@@ -159,7 +159,7 @@ def test_simulator_and_ground_floor_run_without_torch_and_ros() -> None:
         "    loaded = {'torch', 'rclpy'} & set(sys.modules)\n"
         "    assert not loaded, f'importing {name} loads {loaded}'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr.strip().splitlines()[-1]
 
 
@@ -175,5 +175,9 @@ def test_nothing_is_pickled(package: str) -> None:
 
 @pytest.mark.parametrize("package", FLOORS)
 def test_a_file_is_a_room_with_one_purpose(package: str) -> None:
-    long = {str(p.relative_to(ROOT)): n for p in files(package) if (n := len(p.read_text().splitlines())) > LONGEST}
+    long = {
+        str(p.relative_to(ROOT)): n
+        for p in files(package)
+        if (n := len(p.read_text(encoding="utf-8").splitlines())) > LONGEST
+    }
     assert not long, f"files over {LONGEST} lines, split them by purpose: {long}"

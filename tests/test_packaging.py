@@ -23,7 +23,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 FLOORS = {"vgps_models": "models", "vgps_sim": "sim", "vgps_calibration": "calibration", "vgps_node": "vgps_node"}
 # Where the name that is imported is not the name that is installed.
 DISTRIBUTIONS = {
@@ -57,7 +57,9 @@ def requirements() -> list[Requirement]:
 
 
 def pins() -> dict[str, str]:
-    lines = [line.partition("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    lines = [
+        line.partition("#")[0].strip() for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    ]
     return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines if line)}
 
 
@@ -70,7 +72,7 @@ def imported(folder: Path) -> dict[str, set[Path]]:
     """Top-level packages imported anywhere under a folder, with the files that do it."""
     found: dict[str, set[Path]] = {}
     for path in sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -136,9 +138,9 @@ def test_package_files_agree_with_the_project(path: Path) -> None:
 
 
 def test_interfaces_use_only_declared_packages() -> None:
-    cmake = (MESSAGES / "CMakeLists.txt").read_text()
+    cmake = (MESSAGES / "CMakeLists.txt").read_text(encoding="utf-8")
     for path in sorted(MESSAGES.glob("*/*.*")):
-        lines = [line.partition("#")[0] for line in path.read_text().splitlines()]
+        lines = [line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines()]
         for package in {match for line in lines for match in re.findall(r"^\s*([a-z_0-9]+)/[A-Z]", line)}:
             assert package in depends(MESSAGES / "package.xml"), f"{path.name} uses {package}; add it to package.xml"
             assert f"find_package({package} " in cmake, f"{path.name} uses {package}; add it to CMakeLists.txt"
@@ -151,9 +153,13 @@ def scripts() -> list[Path]:
 @pytest.mark.parametrize("script", scripts(), ids=lambda path: path.name)
 def test_scripts_start_a_module_that_exists(script: Path) -> None:
     assert script.stat().st_mode & 0o111, f"{script.name} is not executable"
-    assert script.read_text() == (script.parent / "vgps").read_text(), "all scripts are links to one file"
+    assert script.read_text(encoding="utf-8") == (script.parent / "vgps").read_text(encoding="utf-8"), (
+        "all scripts are links to one file"
+    )
     module = ROOT / "vgps_node" / "vgps_node" / ("cli.py" if script.name == "vgps" else f"{script.name}.py")
-    names = {node.name for node in ast.parse(module.read_text()).body if isinstance(node, ast.FunctionDef)}
+    names = {
+        node.name for node in ast.parse(module.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)
+    }
     assert "main" in names
 
 
@@ -163,13 +169,13 @@ def start_script(prefix: Path, name: str, **environment: str) -> subprocess.Comp
     if not script.exists():
         script.symlink_to(ROOT / "vgps_node" / "scripts" / name)
     clean = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "")}
-    return subprocess.run([script, "--help"], capture_output=True, text=True, env=clean | environment)
+    return subprocess.run([script, "--help"], capture_output=True, encoding="utf-8", env=clean | environment)
 
 
 def fake_python(path: Path) -> Path:
     """A program that prints its path and what it was given."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\necho {path} "$@"\n')
+    path.write_text(f'#!/bin/sh\necho {path} "$@"\n', encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -203,7 +209,7 @@ def test_a_script_says_which_python_lacks_which_module(tmp_path: Path) -> None:
 def test_colcon_finds_both_packages_and_can_read_their_metadata(tmp_path: Path) -> None:
     """As colcon does: no package above another, setup.py run in its folder, its data read back by literal_eval."""
     known = ["git", "-C", str(ROOT), "ls-files", "*package.xml"]
-    listed = subprocess.run(known, capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(known, capture_output=True, encoding="utf-8", check=True).stdout.split()
     found = [(ROOT / path).parent for path in listed]
     ignored = [path.parent for path in (ROOT / "ros_ws").rglob("COLCON_IGNORE")]
     packages = [path for path in found if not any(path.is_relative_to(folder) for folder in ignored)]
@@ -220,7 +226,7 @@ def test_colcon_finds_both_packages_and_can_read_their_metadata(tmp_path: Path) 
         "print(repr({k: v for k, v in data.items() if k not in dist.display_option_names}))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", f"import setuptools\n{code}"], cwd=PACKAGE, capture_output=True, text=True
+        [sys.executable, "-c", f"import setuptools\n{code}"], cwd=PACKAGE, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stderr
     data = ast.literal_eval(done.stdout)
@@ -250,14 +256,14 @@ def ament_files() -> dict[str, Path]:
 
 
 def project_package_data() -> dict[str, list[str]]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
 
 
 def test_console_script_exists() -> None:
     module, _, function = PROJECT["scripts"]["vgps"].partition(":")
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None
-    assert re.search(rf"^def {function}\b", Path(spec.origin).read_text(), re.MULTILINE)
+    assert re.search(rf"^def {function}\b", Path(spec.origin).read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_the_wheel_carries_everything(tmp_path: Path) -> None:
@@ -281,7 +287,7 @@ def test_the_wheel_carries_everything(tmp_path: Path) -> None:
         "-w",
         str(tmp_path),
     ]
-    done = subprocess.run([*command, str(source)], capture_output=True, text=True)
+    done = subprocess.run([*command, str(source)], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr[-2000:]
     (wheel,) = tmp_path.glob("vgps-*.whl")
     names = zipfile.ZipFile(wheel).namelist()

@@ -79,7 +79,7 @@ class Contract:
     def load(cls, path: Path | None = None) -> Contract:
         """Read `path`, or the contract that came with this package."""
         path = path or launch_file("config", "contract.yaml")
-        return cls.from_yaml(path.read_text(), source=str(path))
+        return cls.from_yaml(path.read_text(encoding="utf-8-sig"), source=str(path))
 
 
 def _feature(entry: Mapping[str, Any]) -> Feature:

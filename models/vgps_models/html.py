@@ -16,7 +16,7 @@ SIDE = 88  # [px] height of a picture in a strip
 
 
 def document(title: str, parts: Sequence[str]) -> str:
-    style = resources.files("vgps_models").joinpath("page.css").read_text()
+    style = resources.files("vgps_models").joinpath("page.css").read_text(encoding="utf-8")
     head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
     return f"<!doctype html><html lang=en><head>{head}<style>{style}</style></head><body><main>{''.join(parts)}</main>"
 

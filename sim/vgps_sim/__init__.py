@@ -1,6 +1,11 @@
-"""Worlds, arms, tasks, experts and paired evaluation: where everything is proven first."""
+"""Worlds, arms, tasks, experts and paired evaluation: where everything is proven first.
 
-from vgps_sim.offscreen import choose_renderer
+Importing this package registers its tasks with Gymnasium: see `vgps_sim.env`.
+"""
 
-# MuJoCo decides how to render when it is first imported, so this comes before everything else here.
-choose_renderer()
+from vgps_sim.offscreen import check_renderer
+from vgps_sim.registration import register_with_gymnasium
+
+# A MUJOCO_GL that MuJoCo cannot be imported with is named before anything here imports it.
+check_renderer()
+register_with_gymnasium()

@@ -33,7 +33,7 @@ class Journal:
         if not self.path.exists():
             return found
         revisions, skipped = set(), []
-        text = self.path.read_text(errors="replace")
+        text = self.path.read_text(errors="replace", encoding="utf-8")
         for number, line in enumerate(text.splitlines(), start=1):
             try:
                 row = json.loads(line)
@@ -43,7 +43,7 @@ class Journal:
             except (ValueError, KeyError, TypeError):
                 skipped.append(str(number))
         if text and not text.endswith("\n"):
-            with self.path.open("a") as file:  # the next result begins on a line of its own
+            with self.path.open("a", encoding="utf-8") as file:  # the next result begins on a line of its own
                 file.write("\n")
         if skipped:
             self.notes.append(
@@ -56,5 +56,5 @@ class Journal:
 
     def append(self, job: Job, result: EpisodeResult) -> None:
         line = json.dumps({"key": job.key, "git": self.git, "result": result.to_json()})
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

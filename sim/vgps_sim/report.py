@@ -32,7 +32,7 @@ def finding(evaluation: Evaluation) -> str:
 def write(evaluation: Evaluation, folder: Path, videos: Sequence[Video] = (), *, made: datetime | None = None) -> Path:
     """Write `report.html` and `result.json` into `folder`; returns the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(json.dumps(evaluation.to_json(), indent=2) + "\n")
+    (folder / "result.json").write_text(json.dumps(evaluation.to_json(), indent=2) + "\n", encoding="utf-8")
     path = folder / "report.html"
     path.write_text(page(evaluation, folder, videos, made=made), encoding="utf-8")
     return path

@@ -90,7 +90,7 @@ def append(root: str, out: str, frames: str) -> dict:
 def main() -> None:
     command, *arguments = sys.argv[1:]
     made = {f.__name__: f for f in (load, delete, split, merge, without, append)}[command](*arguments)
-    Path("/dev/stdout").write_text(json.dumps(made) + "\n")
+    Path("/dev/stdout").write_text(json.dumps(made) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

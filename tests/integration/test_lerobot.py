@@ -79,7 +79,7 @@ def run(*arguments: object) -> dict[str, Any]:
     """One command of lerobot_tools.py."""
     home = Path(str(arguments[1])).parent
     command = [PYTHON, str(TOOLS), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(home), timeout=600)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment(home), timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -180,9 +180,9 @@ def test_its_policies_train_and_do_not_see_the_poses_of_the_simulator(ours: Path
         str(Path(PYTHON).with_name("lerobot-train")), "--dataset.repo_id=local/vgps", f"--dataset.root={ours}",
         "--dataset.video_backend=pyav", "--policy.type=act", f"--output_dir={out}", *SMALL,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(folder), timeout=900)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment(folder), timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
-    config = json.loads(next(out.rglob("pretrained_model/config.json")).read_text())
+    config = json.loads(next(out.rglob("pretrained_model/config.json")).read_text(encoding="utf-8"))
     assert set(config["output_features"]) == {"action"}
     assert not [key for key in config["input_features"] if "environment_state" in key]
     assert {"observation.state", "observation.images.front", "observation.images.wrist"} <= set(

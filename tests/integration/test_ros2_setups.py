@@ -58,7 +58,9 @@ class SetUp:
 
     def make(self) -> None:
         """Type all lines but the launch itself."""
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+        )
         self.folder.mkdir(parents=True, exist_ok=True)
         self.shell = [line for line in self.lines if line.startswith(("source ", "cd "))]
         self.shell = [*(f"cd {w[1]}" for line in self.lines if len(w := line.split("&& cd ")) > 1), *self.shell]
@@ -78,14 +80,14 @@ class SetUp:
     def run(self, command: str, *, prepare: bool = True, **options) -> subprocess.CompletedProcess[str]:
         """Run a command in a new terminal."""
         return subprocess.run(
-            self.typed(command, prepare), env=self.environment(), cwd=self.folder, text=True, **options
+            self.typed(command, prepare), env=self.environment(), cwd=self.folder, encoding="utf-8", **options
         )
 
     def start(self, command: str, log: Path, **variables: str) -> subprocess.Popen[str]:
         with log.open("w", encoding="utf-8") as out:
             return subprocess.Popen(
-                self.typed(f"exec {command}", True), env=self.environment() | variables, cwd=self.folder, text=True,
-                stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                self.typed(f"exec {command}", True), env=self.environment() | variables, cwd=self.folder,
+                encoding="utf-8", stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
     def typed(self, command: str, prepare: bool) -> list[str]:
@@ -141,7 +143,7 @@ def started(mark: str) -> dict[int, str]:
             try:
                 marked = f"{MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0")
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                dead = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+                dead = (folder / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] == "Z"
             except OSError:
                 continue
             if marked and not dead and "_ros2_daemon" not in command:
@@ -226,7 +228,7 @@ def test_single_nodes_interfaces_and_the_command_run(made: SetUp, domain: int, t
         while "Min value" not in (
             text := made.run("ros2 param describe /gate_node hold_after", capture_output=True).stdout
         ):
-            assert time.monotonic() < deadline, text + (tmp_path / "gate.log").read_text()
+            assert time.monotonic() < deadline, text + (tmp_path / "gate.log").read_text(encoding="utf-8")
         assert "2.0" in made.run("ros2 param get /gate_node hold_after", capture_output=True, check=True).stdout
     finally:
         os.killpg(gate.pid, signal.SIGINT)

@@ -75,7 +75,7 @@ class Row:
 @cache
 def store(ros1: bool = False) -> Typestore:
     made = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
-    text = (ROOT / "ros_ws/src/vgps_msgs/msg/TaskState.msg").read_text()
+    text = (ROOT / "ros_ws/src/vgps_msgs/msg/TaskState.msg").read_text(encoding="utf-8")
     made.register(get_types_from_msg(text, STATE))
     return made
 
@@ -211,12 +211,12 @@ def split(folder: Path, rows: Sequence[Row], parts: int, storage: str = "mcap", 
         part = bag2(folder.parent / f"part{number}", [rows[row] for row in some], storage)
         names.append(f"{folder.name}_{number}{ending}")
         shutil.move(next(file for file in part.iterdir() if file.suffix == ending), folder / names[-1])
-        about = (part / "metadata.yaml").read_text()
+        about = (part / "metadata.yaml").read_text(encoding="utf-8")
         shutil.rmtree(part)
         if metadata:
             listed = "\n".join(f"  - {name}" for name in names)
             about = re.sub(r"(relative_file_paths:)(\n\s+- \S+)+", rf"\1\n{listed}", about)
-            (folder / "metadata.yaml").write_text(about)
+            (folder / "metadata.yaml").write_text(about, encoding="utf-8")
     return folder
 
 

@@ -51,8 +51,8 @@ def png(shade: int, size: tuple[int, int] = SIZE) -> dict[str, Any]:
 def write_info(root: Path, **changes: Any) -> None:
     path = root / "meta" / "info.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    info = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(info | changes))
+    info = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(info | changes), encoding="utf-8")
 
 
 def table(path: Path, columns: dict[str, Any]) -> None:
@@ -136,9 +136,9 @@ def v2(
             movie(root / f"videos/chunk-000/{FRONT}/episode_{number:06d}.mp4", count, video_hz)
         table(root / f"data/chunk-000/episode_{number:06d}.parquet", part)
     (root / "meta").mkdir(exist_ok=True)
-    (root / "meta/episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (root / "meta/episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     words = [{"task_index": n, "task": "put it there" if n == 0 else "take it away"} for n in range(2)]
-    (root / "meta/tasks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in words))
+    (root / "meta/tasks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in words), encoding="utf-8")
     write_info(
         root, codebase_version=version, robot_type="aloha", fps=hz, total_episodes=len(lengths),
         total_frames=int(sum(lengths)), chunks_size=1000, features=features((FRONT,), stored),
@@ -152,7 +152,7 @@ def edited(ours: Path, root: Path, keep: Sequence[int] | None = None, *, old_key
     """One of ours as LeRobot's tools leave it: tables without our columns and notes, videos encoded again."""
     from vgps_models.data import EpisodeStore
 
-    store, info = EpisodeStore(ours), json.loads((ours / "meta/info.json").read_text())
+    store, info = EpisodeStore(ours), json.loads((ours / "meta/info.json").read_text(encoding="utf-8"))
     keep = list(range(len(store))) if keep is None else keep
     del info["action_spec"]
     parts: list[pa.Table] = []
@@ -213,7 +213,7 @@ def append(ours: Path, root: Path) -> Path:
     """One of ours to which LeRobot has recorded an episode: new files beside the old ones."""
     shutil.copytree(ours, root)
     one = edited(ours, root.parent / f"{root.name}-one", keep=[0])
-    info = json.loads((root / "meta/info.json").read_text())
+    info = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))
     count, frames = info["total_episodes"], info["total_frames"]
     for path in sorted(one.rglob("*file-000.*")):
         part = path.relative_to(one).as_posix().replace("file-000", "file-001")
@@ -248,7 +248,7 @@ def rlds(root: Path) -> Path:
     pictures = [png(level(n))["bytes"] for n in range(4)]
     folder = root / "1.0.0"
     folder.mkdir(parents=True)
-    (folder / "dataset_info.json").write_text("{}")
+    (folder / "dataset_info.json").write_text("{}", encoding="utf-8")
     steps = build({"steps/observation/image": pictures, "steps/language_instruction": ["put it there"] * 4})
     (folder / f"{root.name}-train.tfrecord-00000-of-00001").write_bytes(frame(steps))
     return root
@@ -258,7 +258,7 @@ def plain(root: Path) -> Path:
     """A folder of videos."""
     for name in ("a", "b"):
         movie(root / f"{name}.mp4", 12, 30)
-    (root / "task.txt").write_text("put it there")
+    (root / "task.txt").write_text("put it there", encoding="utf-8")
     return root
 
 

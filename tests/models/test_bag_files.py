@@ -87,7 +87,7 @@ def test_parts_of_a_split_bag_are_read_in_their_order(tmp_path, metadata):
     if metadata == "garbled":
         about.write_bytes(about.read_bytes()[:120] + b"\xff: [")
     elif metadata == "lies":
-        about.write_text(about.read_text().replace("run_5.", "run_77."))
+        about.write_text(about.read_text(encoding="utf-8").replace("run_5.", "run_77."), encoding="utf-8")
     footage = open_footage(folder, "x")
     lost = metadata == "lies"
     assert len(footage) == 1 and len(footage.scene(0).clip) == 12
@@ -107,7 +107,7 @@ def test_a_folder_of_bags_of_all_kinds(tmp_path):
     bags.bag1(tmp_path / "deep.bag", bags.film(ros1=True))
     bags.bag2(tmp_path / "day" / "a", bags.film(), "sqlite3")
     (tmp_path / "empty.mcap").write_bytes(b"")
-    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
     footage = open_footage(tmp_path, "x")
     assert [footage.scene(n, 2).name for n in range(len(footage))] == ["b", "deep", "a"]
     assert len(footage.problems) == 1 and "empty.mcap is empty" in footage.problems[0]
@@ -129,12 +129,15 @@ def database(path: Path) -> None:
 OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
     "zeros": (lambda p: p.write_bytes(bytes(4096)), "is no bag"),
-    "text": (lambda p: p.write_text("not a bag at all, but text"), "is no bag: it begins with 'not a bag at all'"),
+    "text": (
+        lambda p: p.write_text("not a bag at all, but text", encoding="utf-8"),
+        "is no bag: it begins with 'not a bag at all'",
+    ),
     "lfs": (
-        lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"),
+        lambda p: p.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n", encoding="utf-8"),
         "git lfs pull",
     ),
-    "html": (lambda p: p.write_text("\n<!DOCTYPE html><html>404</html>"), "a web page"),
+    "html": (lambda p: p.write_text("\n<!DOCTYPE html><html>404</html>", encoding="utf-8"), "a web page"),
     "old": (lambda p: p.write_bytes(b"#ROSBAG V1.2\n" + bytes(100)), "rosbag filter"),
     "database": (database, "no bag: it has no tables messages and topics"),
     "magic": (lambda p: p.write_bytes(b"\x89MCAP0\r\n"), "cut short"),

@@ -26,7 +26,7 @@ def test_many_want_it_and_one_makes_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MAKE, str(tmp_path / "folder" / "entry.npy")]
     wanting = [subprocess.Popen(command) for _ in range(4)]
     assert [process.wait(timeout=60) for process in wanting] == [0] * 4
-    assert (tmp_path / "folder" / "made").read_text() == "x"
+    assert (tmp_path / "folder" / "made").read_text(encoding="utf-8") == "x"
 
 
 def test_what_is_there_is_replaced_whole(tmp_path: Path) -> None:

@@ -88,16 +88,16 @@ def test_another_action_spec_is_refused_by_field(files, field):
 
 def test_a_card_that_does_not_fit_the_weights_is_refused(files):
     path = files["critic"].with_suffix(".json")
-    data = json.loads(path.read_text())
+    data = json.loads(path.read_text(encoding="utf-8"))
     data["architecture"]["critic"]["width"] = 64
-    path.write_text(json.dumps(data))
+    path.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"architecture\.critic"):
         checkpoint.load_critic(files["critic"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "other"}', '{"format": "vgps-checkpoint-1"}'])
 def test_a_broken_card_is_refused(files, text):
-    files["policy"].with_suffix(".json").write_text(text)
+    files["policy"].with_suffix(".json").write_text(text, encoding="utf-8")
     with pytest.raises(CheckpointError):
         checkpoint.load_policy(files["policy"])
 
@@ -153,7 +153,7 @@ WRONG_CARDS = {
 
 @pytest.mark.parametrize(("text", "said"), WRONG_CARDS.values(), ids=WRONG_CARDS)
 def test_a_card_that_is_none_is_named(files, text, said):
-    files["policy"].with_suffix(".json").write_text(text)
+    files["policy"].with_suffix(".json").write_text(text, encoding="utf-8")
     with pytest.raises(CheckpointError, match=said):
         checkpoint.load_policy(files["policy"])
 
@@ -162,7 +162,7 @@ def test_a_card_that_is_none_is_named(files, text, said):
 @pytest.mark.parametrize("part", ["architecture", "encoder", "config", "sentences"])
 def test_a_card_that_does_not_describe_its_weights_is_refused(files, kind, part):
     path = files[kind].with_suffix(".json")
-    data = json.loads(path.read_text())
+    data = json.loads(path.read_text(encoding="utf-8"))
     if part == "architecture":
         data["architecture"] = {}
     elif part == "encoder":
@@ -171,7 +171,7 @@ def test_a_card_that_does_not_describe_its_weights_is_refused(files, kind, part)
         data["architecture"] = {name: {"odd": 1} for name in data["architecture"]}
     else:
         data["instructions"] = ["one", *data["instructions"]]
-    path.write_text(json.dumps(data))
+    path.write_text(json.dumps(data), encoding="utf-8")
     if (kind, part) == ("encoder", "sentences"):
         return  # nobody asks an encoder for sentences before it is trained on
     with pytest.raises(CheckpointError, match=r"does not (describe|fit) the weights"):

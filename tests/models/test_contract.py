@@ -47,7 +47,7 @@ def test_other_tensors_are_refused_by_topic(value: np.ndarray) -> None:
 
 @pytest.mark.parametrize("part", ["images", "state", "joints", "task", "action"])
 def test_a_missing_part_is_named(part: str) -> None:
-    text = launch_file("config", "contract.yaml").read_text().replace(f"\n{part}:", "\nother:")
+    text = launch_file("config", "contract.yaml").read_text(encoding="utf-8").replace(f"\n{part}:", "\nother:")
     with pytest.raises(DataError, match=part):
         Contract.from_yaml(text)
 

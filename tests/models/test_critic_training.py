@@ -171,10 +171,10 @@ def test_one_head_has_no_spread(config, policy_file, observe):
 def test_a_card_from_before_there_were_heads_means_scalar_ones(critic_file, tmp_path, observe, policy_file):
     for suffix in (".safetensors", ".json"):
         (tmp_path / f"old{suffix}").write_bytes(critic_file.with_suffix(suffix).read_bytes())
-    card = json.loads((tmp_path / "old.json").read_text())
+    card = json.loads((tmp_path / "old.json").read_text(encoding="utf-8"))
     for name in ("head", "low", "bins"):
         del card["architecture"]["critic"][name]
-    (tmp_path / "old.json").write_text(json.dumps(card))
+    (tmp_path / "old.json").write_text(json.dumps(card), encoding="utf-8")
     candidates = checkpoint.load_policy(policy_file).sample(observe(0), 4).chunks
     scores = []
     for path in (critic_file, tmp_path / "old.safetensors"):
@@ -205,7 +205,7 @@ def test_the_card_and_a_file_beside_it_tell_how_good_it_is(config):
     assert made is not None
     metrics = checkpoint.read_card(made).metrics
     assert 0 <= metrics["held_out_auc"] <= 1 and 0 <= metrics["held_out_language"] <= 1
-    told = json.loads(made.with_suffix(".calibration.json").read_text())
+    told = json.loads(made.with_suffix(".calibration.json").read_text(encoding="utf-8"))
     assert metrics["held_out_calibration_error"] == told["error"] and len(told["bins"]) == BINS
     counts = [part["count"] for row in told["bins"] for part in (row["successes"], row["failures"])]
     assert sum(counts) == told["frames"] > 0

@@ -101,12 +101,12 @@ def test_images_come_back_close_and_in_place(store: EpisodeStore, tmp_path: Path
 
 
 def test_the_files_are_those_of_lerobot_v3(root: Path) -> None:
-    info = json.loads((root / "meta/info.json").read_text())
+    info = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))
     assert info["codebase_version"] == "v3.0"
     assert info["fps"] == 5
     assert info["total_episodes"] == len(EPISODES)
     assert info["splits"] == {"train": f"0:{len(EPISODES)}"}
-    stats = json.loads((root / "meta/stats.json").read_text())
+    stats = json.loads((root / "meta/stats.json").read_text(encoding="utf-8"))
     assert set(stats) == set(info["features"])
     data = pq.read_table(root / info["data_path"].format(chunk_index=0, file_index=0))
     rows = pq.read_table(root / "meta/episodes/chunk-000/file-000.parquet").to_pylist()

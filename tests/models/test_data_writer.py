@@ -43,7 +43,7 @@ writer.finalise()
 def start(code: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": ":".join(sys.path)}
+        command, stdout=subprocess.PIPE, encoding="utf-8", env=os.environ | {"PYTHONPATH": ":".join(sys.path)}
     )
 
 

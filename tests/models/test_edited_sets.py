@@ -78,7 +78,7 @@ def test_what_lerobot_keeps_is_read(ours: Path, tmp_path: Path, keep: list[int],
 
 def test_an_appended_data_set_is_read_with_its_action_spec(ours: Path, tmp_path: Path) -> None:
     root = sets.append(ours, tmp_path / "set")
-    assert owner_of(root) is Owner.EDITED and "action_spec" in json.loads((root / INFO).read_text())
+    assert owner_of(root) is Owner.EDITED and "action_spec" in json.loads((root / INFO).read_text(encoding="utf-8"))
     store = EpisodeStore(root)
     assert len(store) == 7 and not store.notes and not store.problems and check(root).ok
     assert store.records[6].instruction == store.records[0].instruction
@@ -161,7 +161,7 @@ def test_a_damaged_episode_is_named_and_the_rest_is_read(ours: Path, tmp_path: P
 
 def test_the_poses_of_the_simulator_are_no_input_of_a_policy(ours: Path, tmp_path: Path) -> None:
     """LeRobot's policies take every feature whose key begins with "observation" for an input."""
-    features = json.loads((ours / INFO).read_text())["features"]
+    features = json.loads((ours / INFO).read_text(encoding="utf-8"))["features"]
     assert ENVIRONMENT_STATE in features and OLD_ENVIRONMENT_STATE not in features
     assert not ENVIRONMENT_STATE.startswith(("observation", "action"))
 
@@ -214,7 +214,7 @@ def test_sentences_of_one_task_have_one_id(sentence: str, task: str) -> None:
 def test_whose_a_folder_is(ours: Path, tmp_path: Path) -> None:
     assert owner_of(ours) is Owner.OURS and owner_of(tmp_path) is Owner.NONE
     assert owner_of(tmp_path / "none") is Owner.NONE
-    (tmp_path / "notes.md").write_text("x")
+    (tmp_path / "notes.md").write_text("x", encoding="utf-8")
     assert owner_of(tmp_path) is Owner.NONE
     EpisodeWriter(tmp_path / "staged").write(example_episode(0))
     assert owner_of(tmp_path / "staged") is Owner.OURS
@@ -223,9 +223,9 @@ def test_whose_a_folder_is(ours: Path, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     assert owner_of(sets.plain(tmp_path / "plain")) is Owner.OTHERS
     shutil.copytree(ours, tmp_path / "renamed")
-    information = json.loads((ours / INFO).read_text())
+    information = json.loads((ours / INFO).read_text(encoding="utf-8"))
     del information["action_spec"]
-    (tmp_path / "renamed" / INFO).write_text(json.dumps(information))
+    (tmp_path / "renamed" / INFO).write_text(json.dumps(information), encoding="utf-8")
     assert owner_of(tmp_path / "renamed") is Owner.EDITED  # another program has written info.json
-    (tmp_path / "renamed" / INFO).write_text("{")
+    (tmp_path / "renamed" / INFO).write_text("{", encoding="utf-8")
     assert owner_of(tmp_path / "renamed") is Owner.OURS  # damaged, and the tables are ours

@@ -55,7 +55,7 @@ def test_every_bad_file_is_named_and_the_good_ones_are_used(tmp_path):
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 20)
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     films.sound(tmp_path / "sound.mp4")
-    (tmp_path / "notes.md").write_text("not a video")
+    (tmp_path / "notes.md").write_text("not a video", encoding="utf-8")
     footage = open_footage(tmp_path, "open the drawer")
     assert len(footage) == 1 and footage.scene(0).name == "good"
     named = " ".join(footage.problems)
@@ -78,7 +78,7 @@ def test_a_folder_may_hold_several_cameras_an_attempt_and_tasks_in_words(tmp_pat
     film(attempt / "front.mp4", (0, 100, 200, 300, 400, 500))
     film(attempt / "wrist.mp4", (0, 200, 400, 600), shades=SHADES[:4])
     film(tmp_path / "silent.mp4", (0, 100), shades=SHADES[:2])
-    (attempt / "task.txt").write_text("put the spoon on the towel\n")
+    (attempt / "task.txt").write_text("put the spoon on the towel\n", encoding="utf-8")
     footage = open_footage(tmp_path)
     scene = footage.scene(0, 3)
     assert len(footage) == 1 and "silent has no task" in footage.problems[0]
@@ -107,9 +107,9 @@ def foreign(episodes, tmp_path) -> Path:
     root = tmp_path / "foreign"
     for part in ("data", "videos", "meta"):
         shutil.copytree(episodes / part, root / part)
-    info = json.loads((root / INFO).read_text())
+    info = json.loads((root / INFO).read_text(encoding="utf-8"))
     del info["action_spec"]
-    (root / INFO).write_text(json.dumps(info))
+    (root / INFO).write_text(json.dumps(info), encoding="utf-8")
     return root
 
 
@@ -133,8 +133,8 @@ def test_other_lerobot_data_sets_show_the_same_frames(episodes, foreign):
     ],
 )
 def test_odd_data_sets_are_refused_with_the_reason(foreign, change, reason):
-    info = json.loads((foreign / INFO).read_text())
-    (foreign / INFO).write_text(json.dumps(info | change))
+    info = json.loads((foreign / INFO).read_text(encoding="utf-8"))
+    (foreign / INFO).write_text(json.dumps(info | change), encoding="utf-8")
     with pytest.raises(DataError, match=reason):
         open_footage(foreign).scene(0, 3)
 

@@ -82,7 +82,9 @@ def test_a_task_that_the_table_of_episodes_lacks_is_found_by_its_number(tmp_path
 @pytest.mark.parametrize("tasks", [[], [None], None, ["None"], "", math.nan], ids=repr)
 def test_layout_v2_may_lack_tasks_too(tmp_path: Path, tasks: object) -> None:
     root = sets.v2(tmp_path / "set", tasks=(tasks, ["take it away"]))
-    (root / "meta/tasks.jsonl").write_text('{"task_index": 0, "task": null}\n{"task_index": 1, "task": "x"}\n')
+    (root / "meta/tasks.jsonl").write_text(
+        '{"task_index": 0, "task": null}\n{"task_index": 1, "task": "x"}\n', encoding="utf-8"
+    )
     data = ForeignDataSet(root)
     assert (data.task(0), data.task(1)) == ("", "take it away")
 
@@ -117,9 +119,9 @@ def test_a_rate_that_is_not_that_of_the_rows_is_an_error(tmp_path: Path, fps: fl
 
 def test_without_fps_the_file_is_named(tmp_path: Path) -> None:
     root = sets.v2(tmp_path / "set")
-    info = json.loads((root / "meta/info.json").read_text())
+    info = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))
     del info["fps"]
-    (root / "meta/info.json").write_text(json.dumps(info))
+    (root / "meta/info.json").write_text(json.dumps(info), encoding="utf-8")
     with pytest.raises(DataError, match="fps is missing"):
         ForeignDataSet(root)
 
@@ -209,7 +211,7 @@ def test_video_files_take_other_names_too(tmp_path: Path) -> None:
 def test_depth_is_left_out_and_said(tmp_path: Path) -> None:
     keys = (sets.FRONT, "observation.images.depth")
     root = sets.v3(tmp_path / "set", lengths=(4, 4), keys=keys)
-    features = json.loads((root / "meta/info.json").read_text())["features"]
+    features = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))["features"]
     features[keys[1]] = {**features[keys[1]], "info": {"video.is_depth_map": True}}
     sets.write_info(root, features=features)
     footage = open_footage(root)
@@ -316,7 +318,7 @@ def test_an_odd_info_is_read_or_named(whole, tmp_path_factory, layout: str, key:
 def test_an_odd_feature_is_read_or_named(whole, tmp_path_factory, key: str, value: object, where: str) -> None:
     root = tmp_path_factory.mktemp("odd") / "set"
     shutil.copytree(whole["v3"], root)
-    described = json.loads((root / "meta/info.json").read_text())["features"]
+    described = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))["features"]
     for changed in ({**described[where], key: value}, value):
         sets.write_info(root, features={**described, where: changed})
         read_or_named(root)

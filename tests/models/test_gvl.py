@@ -113,7 +113,7 @@ def test_what_was_answered_is_not_asked_again_and_a_damaged_answer_is(config):
         again = ask(server, config, seen, shuffles=3)
         assert server.requests == 3 and again.usage.cached == 2 and again.usage.requests == 1
         kept = sorted((config.cache / "answers").rglob("*.json"))
-        kept[0].write_text(kept[0].read_text()[:20])
+        kept[0].write_text(kept[0].read_text(encoding="utf-8")[:20], encoding="utf-8")
         assert np.allclose(ask(server, config, seen, shuffles=3).values, first.values) and server.requests == 4
         other = replace(config, model="other")
         ask(server, other, seen)
@@ -160,7 +160,10 @@ def test_the_budget_holds_also_over_runs_and_loses_nothing(config):
             with pytest.raises(BudgetError, match="raise the budget"):
                 for i in range(40):
                     ask(server, capped, clip(i % 20), seed=i)
-        paid = [json.loads(line)["cost_usd"] for line in (config.cache / "ledger.jsonl").read_text().splitlines()]
+        paid = [
+            json.loads(line)["cost_usd"]
+            for line in (config.cache / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         assert len(paid) == server.requests and sum(paid) <= 0.06 and server.requests > 10
 
 

@@ -216,8 +216,8 @@ def test_a_checkpoint_that_must_not_be_used_is_refused(trained, tmp_path, damage
     elif damage == "another kind":
         path = checkpoint.find("progress")
     elif damage == "no fit":
-        card.write_text(card.read_text().replace('"threshold"', '"thrashold"'))
+        card.write_text(card.read_text(encoding="utf-8").replace('"threshold"', '"thrashold"'), encoding="utf-8")
     else:
-        card.write_text(card.read_text().replace('"found": 8', '"found": 9'))
+        card.write_text(card.read_text(encoding="utf-8").replace('"found": 8', '"found": 9'), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"weights|kind|threshold|architecture\.imagetext"):
         checkpoint.load_imagetext(path)

@@ -77,9 +77,9 @@ def test_the_reward_is_kept_and_a_damaged_one_refused(imitated, tmp_path):
     again = KeypointReward.load(path)
     np.testing.assert_array_equal(again.of(track), imitated.reward.of(track))
     assert again.task == "reach" and again.names == ("cup", "jug")
-    card = json.loads(path.with_suffix(".json").read_text())
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     card.pop("kind")  # as in files from when there was one kind only
-    path.with_suffix(".json").write_text(json.dumps(card))
+    path.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
     np.testing.assert_array_equal(load_reward(path).of(track), imitated.reward.of(track))
     whole = path.read_bytes()
     for spoilt in (whole[:-1], whole[:40], b"", whole[:-8] + bytes(8)):
@@ -87,7 +87,7 @@ def test_the_reward_is_kept_and_a_damaged_one_refused(imitated, tmp_path):
         with pytest.raises(DataError):
             KeypointReward.load(path)
     path.write_bytes(whole)
-    path.with_suffix(".json").write_text("{}")
+    path.with_suffix(".json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError):
         KeypointReward.load(path)
     with pytest.raises(DataError, match="vgps reward learn"):

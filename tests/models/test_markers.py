@@ -238,7 +238,7 @@ def test_sheets_are_written(tmp_path: Path):
 
 def test_the_form_is_a_valid_file(tmp_path: Path):
     file = tmp_path / "markers.yaml"
-    file.write_text(FORM)
+    file.write_text(FORM, encoding="utf-8")
     made = MarkerSet.read(file)
     assert made.things == {"carrot": Worn(40), "plate": Worn(41, (0.0, 0.0, -0.01))}
     assert made.board is not None and made.board.ids == range(17) and made.ids == 42
@@ -274,7 +274,7 @@ def test_the_form_is_a_valid_file(tmp_path: Path):
 )
 def test_a_bad_file_is_named_with_what_is_valid(text: str, said: str, tmp_path: Path):
     file = tmp_path / "bad.yaml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=said) as raised:
         MarkerSet.read(file)
     assert str(file) in str(raised.value) and FORM in str(raised.value)
@@ -282,7 +282,7 @@ def test_a_bad_file_is_named_with_what_is_valid(text: str, said: str, tmp_path: 
 
 def test_files_that_are_none_are_named(tmp_path: Path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
-    (tmp_path / "date.yaml").write_text("edge: 2001-99-99")
+    (tmp_path / "date.yaml").write_text("edge: 2001-99-99", encoding="utf-8")
     for name in ("none.yaml", "binary.yaml", "date.yaml"):
         with pytest.raises(SpecError, match=f"{name} cannot be read as a set of markers"):
             MarkerSet.read(tmp_path / name)
@@ -323,6 +323,6 @@ def test_whatever_text_a_file_is_the_error_names_it(text):
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "some.yaml"
-        file.write_text(text, errors="replace")
+        file.write_text(text, errors="replace", encoding="utf-8")
         with pytest.raises(SpecError, match=r"some\.yaml"):
             MarkerSet.read(file)

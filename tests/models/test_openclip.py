@@ -36,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> OpenCLIPConfig:
 
     folder = tmp_path_factory.mktemp("clip")
     for name, config in (("tiny-clip", TINY), ("tinier-clip", TINY | {"embed_dim": 8})):
-        (folder / f"{name}.json").write_text(json.dumps(config))
+        (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
         open_clip.add_model_config(folder / f"{name}.json")
     torch.manual_seed(0)
     weights = folder / "weights.safetensors"
@@ -99,7 +99,9 @@ def test_weights_that_cannot_be_used_are_refused(tiny, tmp_path, damage):
 
 @needs_open_clip
 def test_a_folder_with_its_own_configuration_is_read(tiny, tmp_path):
-    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": TINY, "preprocess_cfg": {}}))
+    (tmp_path / "open_clip_config.json").write_text(
+        json.dumps({"model_cfg": TINY, "preprocess_cfg": {}}), encoding="utf-8"
+    )
     with pytest.raises(DataError, match="cannot be loaded"):  # no weights in it yet
         OpenCLIP(OpenCLIPConfig(model=f"local-dir:{tmp_path}"))
     (tmp_path / "open_clip_model.safetensors").write_bytes(Path(tiny.pretrained).read_bytes())

@@ -57,11 +57,11 @@ print("processes", parallel.processes(), "leads" if parallel.leads() else "follo
 
 
 def launch(folder: Path, jobs: list[Any], *launcher: str) -> str:
-    (folder / "script.py").write_text(SCRIPT)
+    (folder / "script.py").write_text(SCRIPT, encoding="utf-8")
     (folder / "jobs.pickle").write_bytes(pickle.dumps(jobs))
     command = [sys.executable, *launcher, str(folder / "script.py"), str(folder / "jobs.pickle")]
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=280
+        command, capture_output=True, encoding="utf-8", env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=280
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
@@ -124,7 +124,10 @@ def trained(tmp_path_factory, scenes, episodes, encoder_file, policy_file, cache
 
 
 def losses(checkpoint: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in checkpoint.with_suffix(".log.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)["loss"]
+        for line in checkpoint.with_suffix(".log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -144,14 +144,14 @@ def test_a_kept_reward_says_the_same(reward, tmp_path):
     assert isinstance(again, PerceptualReward)
     assert (again.task, again.names, again.span) == (reward.task, reward.names, reward.span)
     np.testing.assert_array_equal(again.of(sugared(70)), reward.of(sugared(70)))
-    read = json.loads(path.with_suffix(".json").read_text())["perceptual"]["reads"]
+    read = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["perceptual"]["reads"]
     assert len(read) == 2 and set(read[1]) <= set(geometry_names(NAMES))
 
 
 def test_a_damaged_file_is_refused(reward, tmp_path):
     path = tmp_path / "reward.safetensors"
     reward.save(path, {})
-    whole, card = path.read_bytes(), json.loads(path.with_suffix(".json").read_text())
+    whole, card = path.read_bytes(), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     for spoilt in (whole[:-1], whole[:40], b"", whole[:-8] + bytes(8)):
         path.write_bytes(spoilt)
         with pytest.raises(DataError):
@@ -164,10 +164,10 @@ def test_a_damaged_file_is_refused(reward, tmp_path):
         ({"span": None}, "vgps reward learn"),
         ({"weights_sha256": ""}, "another's"),
     ):
-        path.with_suffix(".json").write_text(json.dumps({**card, **change}))
+        path.with_suffix(".json").write_text(json.dumps({**card, **change}), encoding="utf-8")
         with pytest.raises(DataError, match=said):
             load_reward(path)
-    path.with_suffix(".json").write_text("[]")
+    path.with_suffix(".json").write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match="vgps reward learn"):
         load_reward(path)
 
@@ -225,7 +225,7 @@ def test_a_reward_of_things_does_not_see_the_hand(demonstrations, tmp_path):
     assert alone.of(track)[-1] > alone.of(track)[0]
     alone.save(tmp_path / "things.safetensors", {})
     np.testing.assert_array_equal(load_reward(tmp_path / "things.safetensors").of(track), alone.of(track))
-    read = json.loads((tmp_path / "things.json").read_text())["perceptual"]["reads"]
+    read = json.loads((tmp_path / "things.json").read_text(encoding="utf-8"))["perceptual"]["reads"]
     assert all(not name.startswith("hand") and name != "gap" for names in read for name in names)
     with pytest.raises(UnknownNameError, match="all, things"):
         perceive(demonstrations, THREE, "hands")
@@ -237,7 +237,7 @@ def test_a_file_from_when_all_was_read_reads_all(reward, demonstrations, tmp_pat
     arrays = load_file(path)
     del arrays["columns"]
     save_file(arrays, path)
-    card = json.loads(path.with_suffix(".json").read_text())
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     card["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_suffix(".json").write_text(json.dumps(card))
+    path.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
     np.testing.assert_array_equal(load_reward(path).of(demonstrations[0]), reward.of(demonstrations[0]))

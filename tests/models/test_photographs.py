@@ -75,7 +75,7 @@ def far_off(photograph: Photograph, share: float) -> Photograph:
 
 def test_every_photograph_is_marked_and_its_licence_told():
     files = sorted(FOLDER.glob("*.jpg"))
-    told = (FOLDER / "README.md").read_text()
+    told = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert [file.name for file in files] == sorted(PHOTOGRAPHS)
     assert all(f"`{file.name}`" in told for file in files) and sum(file.stat().st_size for file in files) < 400_000
     for photograph in PHOTOGRAPHS.values():
@@ -220,6 +220,6 @@ def test_figures_are_those_of_what_was_found():
 def test_marks_that_are_none_are_refused(tmp_path: Path, marks: str | None):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     if marks is not None:
-        (tmp_path / "hands.json").write_text(marks)
+        (tmp_path / "hands.json").write_text(marks, encoding="utf-8")
     with pytest.raises(DataError, match=r"hands\.json: .* expected pictures, each with a list"):
         read_photographs(tmp_path)

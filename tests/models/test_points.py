@@ -58,7 +58,7 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
     )
     assert train_points(config, stop_after=100) is None  # interrupted, and gone on with
     assert train_points(config) == out
-    told = json.loads(out.with_suffix(".json").read_text())
+    told = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     metrics, pixels = told["metrics"], Pictures(folder).column("pixels")
     middle = float(np.median(np.linalg.norm(pixels - pixels.mean(0), axis=-1)))  # error of who always says the middle
     assert metrics["px_median"] < 0.25 * middle and metrics["recall"] > metrics["made_up"] + 0.5
@@ -70,7 +70,7 @@ def test_a_finder_learns_and_is_the_same_when_it_is_read_again(folder, tmp_path)
     assert len(both) == 2 and both[0].pixels == pytest.approx(found.pixels, abs=1e-3)
     further = replace(config, out=tmp_path / "further.safetensors", start=str(out), steps=20, model=config.model)
     assert train_points(further) == further.out
-    later = json.loads(further.out.with_suffix(".json").read_text())
+    later = json.loads(further.out.with_suffix(".json").read_text(encoding="utf-8"))
     assert later["metrics"]["px_median"] < 0.25 * middle
     assert later["settings"]["start_sha256"] == told["weights_sha256"]
     with pytest.raises(DataError, match="other points, sizes or channels"):

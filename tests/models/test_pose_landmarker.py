@@ -107,7 +107,7 @@ def archive(path: Path, compression: int = zipfile.ZIP_STORED, **held: bytes) ->
 
 def test_files_that_are_no_pose_landmarker_are_refused_with_where_one_is(tmp_path):
     text, cut = tmp_path / "text.task", tmp_path / "cut.task"
-    text.write_text("<html>404</html>")
+    text.write_text("<html>404</html>", encoding="utf-8")
     archive(cut, pose_detector=bytes(5000))
     cut.write_bytes(cut.read_bytes()[:2000])
     for path, why in (
@@ -178,5 +178,5 @@ def test_a_person_has_two_sides():
 
 def test_a_landmarker_that_lives_to_the_end_ends_quietly():
     code = "from vgps_models.keypoints.hands import HandLandmarker; find = HandLandmarker()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=120, check=True)
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr

@@ -113,7 +113,7 @@ def test_an_interrupted_annotation_goes_on_where_it_stopped(store, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         annotation.annotate(Dies(store), store, out)
     assert not out.exists()
-    with (tmp_path / "progress.parquet.part").open("a") as lines:
+    with (tmp_path / "progress.parquet.part").open("a", encoding="utf-8") as lines:
         lines.write('{"episode": 9, "val')  # the writer was killed within a line
     made, _ = annotation.annotate(whole, store, out)
     assert whole.asked == len(store) - 4 and not list(tmp_path.glob("*.part"))

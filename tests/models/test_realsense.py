@@ -83,7 +83,7 @@ def test_without_the_extrinsics_it_would_not_be(path):
 def test_the_first_bytes_say_what_it_is_and_not_the_name(path, tmp_path):
     other = {".bag": ".db3", ".db3": ".bag"}[path.suffix]
     check(Path(shutil.copy(path, tmp_path / f"film{other}")))
-    (tmp_path / "text.bag").write_text("no bag at all, but more than a few bytes of text")
+    (tmp_path / "text.bag").write_text("no bag at all, but more than a few bytes of text", encoding="utf-8")
     with pytest.raises(DataError, match="is no bag: it begins with 'no bag at all, b'"):
         open_recording(tmp_path / "text.bag")
 

@@ -17,7 +17,7 @@ def installed(prefix: Path, *, files: bool = True) -> Path:
     marker.touch()
     if files:
         (prefix / "share/vgps/launch/config").mkdir(parents=True)
-        (prefix / "share/vgps/launch/config/contract.yaml").write_text(prefix.name)
+        (prefix / "share/vgps/launch/config/contract.yaml").write_text(prefix.name, encoding="utf-8")
     module = prefix / "lib/python3.11/site-packages/vgps_models/resources.py"
     module.parent.mkdir(parents=True)
     return module
@@ -25,7 +25,7 @@ def installed(prefix: Path, *, files: bool = True) -> Path:
 
 def find(module: Path, *index: Path) -> str:
     environment = {"AMENT_PREFIX_PATH": ":".join(map(str, index))}
-    return launch_file("config", "contract.yaml", environment=environment, module=module).read_text()
+    return launch_file("config", "contract.yaml", environment=environment, module=module).read_text(encoding="utf-8")
 
 
 def test_the_prefix_of_the_code_comes_before_the_ament_index(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_folder_of_pip_target_is_a_prefix(tmp_path: Path) -> None:
 def test_the_source_tree_comes_first(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "launch/config").mkdir(parents=True)
-    (source / "launch/config/contract.yaml").write_text("source")
+    (source / "launch/config/contract.yaml").write_text("source", encoding="utf-8")
     installed(tmp_path / "other")
     assert find(source / "models" / "vgps_models" / "resources.py", tmp_path / "other") == "source"
 

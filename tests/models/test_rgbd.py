@@ -95,7 +95,7 @@ def test_eight_bit_depth_is_no_depth(folder):
 )
 def test_a_camera_that_cannot_be_is_refused(folder, change, kind, said):
     path = folder / "camera.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
     with pytest.raises(kind, match=said):
         open_recording(folder)
 
@@ -103,25 +103,27 @@ def test_a_camera_that_cannot_be_is_refused(folder, change, kind, said):
 def test_a_folder_that_is_none_says_what_one_is(tmp_path):
     with pytest.raises(DataError, match=r"camera\.json or intrinsic.json beside"):
         open_recording(tmp_path)
-    (tmp_path / "camera.json").write_text("{")
+    (tmp_path / "camera.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match="cannot be read"):
         open_recording(tmp_path)
 
 
 def test_what_open3d_records_is_read(folder):
-    told = json.loads((folder / "camera.json").read_text())
+    told = json.loads((folder / "camera.json").read_text(encoding="utf-8"))
     (folder / "camera.json").unlink()
     columns = [told["fx"], 0, 0, 0, told["fy"], 0, told["cx"], told["cy"], 1]
     other = {"width": 64, "height": 48, "intrinsic_matrix": columns, "depth_scale": 1000.0, "fps": 20}
-    (folder / "intrinsic.json").write_text(json.dumps(other))
+    (folder / "intrinsic.json").write_text(json.dumps(other), encoding="utf-8")
     assert open_recording(folder).camera == CAMERA
 
 
 def test_times_say_when_frames_were_lost(folder):
     at = [0, 0.05, 0.1, 0.15, 0.35, 0.4, 0.45, 0.5]
-    (folder / "times.csv").write_text("number,seconds\n" + "".join(f"{i},{t}\n" for i, t in enumerate(at)))
+    (folder / "times.csv").write_text(
+        "number,seconds\n" + "".join(f"{i},{t}\n" for i, t in enumerate(at)), encoding="utf-8"
+    )
     assert open_recording(folder).faults.found["missing frames"] == ["3 after 0.15 s"]
-    (folder / "times.csv").write_text("number,seconds\n0,1.0\n1,0.5\n")
+    (folder / "times.csv").write_text("number,seconds\n0,1.0\n1,0.5\n", encoding="utf-8")
     with pytest.raises(DataError, match="does not rise"):
         open_recording(folder)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("openai")
 from logprob_server import LogprobServer, digests
-from vlm_server import Server, clip, truth_of
+from vlm_server import Server, Wire, clip, truth_of
 
 from vgps_models.errors import DataError
 from vgps_models.progress import Clip, Estimate, Example, Usage
-from vgps_models.progress.chat import BudgetError, ChatConfig, ChatError
+from vgps_models.progress.chat import Answer, BudgetError, ChatConfig, ChatError
 from vgps_models.progress.chat.ledger import Price
 from vgps_models.progress.clips import each
 from vgps_models.progress.measures import voc
 from vgps_models.progress.topreward import TOPReward, TOPRewardConfig
+from vgps_models.progress.topreward.endpoint import listed, read
 from vgps_models.progress.topreward.question import prefix
 from vgps_models.progress.topreward.score import spelt
 
@@ -148,6 +151,93 @@ def test_a_word_that_is_not_listed_is_no_likelier_than_the_last_that_is(config):
     assert made.failures == () and np.allclose(made.values, 0.02 / 0.92)
 
 
+def says(top: dict[str, float], *, shape: str = "chat") -> Callable[[dict[str, Any]], Wire]:
+    """An endpoint whose first token has these probabilities. shape: chat | older | dictionary | null | nothing."""
+
+    def make(completion: dict[str, Any]) -> Wire:
+        tokens = [{"token": t, "logprob": math.log(p) if p else -9999.0} for t, p in top.items()]
+        log = {t["token"]: t["logprob"] for t in tokens}
+        first = next(iter(log))
+        logprobs: Any = {
+            "chat": {"content": [{**tokens[0], "top_logprobs": tokens}]},
+            "dictionary": {"content": [{**tokens[0], "top_logprobs": log}]},
+            "older": {"tokens": [first], "token_logprobs": [log[first]], "top_logprobs": [log]},
+            "null": {"content": None},
+            "nothing": {"content": [{"token": first, "logprob": None, "top_logprobs": [None, "x", {}]}]},
+        }[shape]
+        completion["choices"][0]["logprobs"] = logprobs
+        return Wire(body=json.dumps(completion).encode())
+
+    return make
+
+
+REST = {f"word{i}": 1e-7 for i in range(17)}  # fills the list of 20
+
+
+@pytest.mark.parametrize(
+    "top, probability, words",
+    [
+        ({"The": 0.9, "True": 0.02, "False": 0.01}, "0.03", "'The'"),
+        ({"<think>": 0.999, "True": 1e-6, "False": 1e-9}, "1e-06", "'<think>'"),
+        ({"Yes": 0.7, "No": 0.2, " true": 0.04, "FALSE": 0.04}, "0.08", "'Yes', 'No', ' true', 'FALSE'"),
+        ({"The": 0.9, "An": 0.0999, "True": 1e-5, **REST}, "1e-05", "'The', 'An', 'True'"),  # one of the two alone
+        ({"The": 0.9, "An": 0.0999, "False": 1e-5, **REST}, "1e-05", "'The', 'An', 'False'"),
+        ({"0": 1.0, "True": 0.0, "False": 0.0}, "0,", "'0'"),
+    ],
+)
+@pytest.mark.parametrize("normalise", ["probability", "episode"])
+def test_where_both_words_are_improbable_there_is_no_value(config, top, probability, words, normalise):
+    seen = clip(frames=2)
+    with LogprobServer(truth_of(seen, climb(2)), script=[says(top)] * 2) as server:
+        made = ask(server, config, seen, normalise=normalise)
+        assert made.failed and np.isnan(made.spread).all() and len(made.failures) == 2 and made.usage.requests == 2
+        assert f"together have a probability of {probability}" in made.failures[0] and words in made.failures[0]
+        taken = ask(server, config, seen, normalise=normalise, least_probability=0.0)
+        assert not taken.failed and server.requests == 2  # the answers are in the cache
+
+
+@pytest.mark.parametrize(
+    "top, value",
+    [
+        ({" True": 0.4, "true": 0.2, "TRUE": 0.15, "False": 0.2, " false.": 0.05}, 0.75),
+        ({"\u0120True": 0.6, "\u2581False": 0.2, "**True": 0.1, "Falsehood": 0.1}, 0.7 / 0.9),
+        ({'"False"': 0.9, "True,": 0.1}, 0.1),
+        ({"True": 0.9, "The": 0.0999, **REST}, 1.0),  # False is not among the first 20: it has next to nothing
+        ({"False": 0.3, "The": 0.6999, **REST}, 0.0),
+        ({"True": 1.0, "False": 0.0}, 1.0),
+    ],
+)
+def test_every_spelling_of_the_words_counts(config, top, value):
+    seen = clip(frames=2)
+    with LogprobServer(truth_of(seen, climb(2)), script=[says(top)] * 2) as server:
+        made = ask(server, config, seen)
+    assert made.failures == () and np.allclose(made.values, value, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape, value", [("chat", 0.8), ("older", 0.8), ("dictionary", 0.8), ("null", None), ("nothing", None)]
+)
+def test_log_probabilities_in_other_shapes(config, shape, value):
+    seen = clip(frames=2)
+    with LogprobServer(truth_of(seen, climb(2)), script=[says({"True": 0.8, "False": 0.2}, shape=shape)] * 2) as server:
+        made = ask(server, config, seen)
+    if value is None:
+        assert made.failed and "no log-probabilities" in made.failures[0]
+    else:
+        assert np.allclose(made.values, value)
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["True", "False", " The"])
+NAMES = st.sampled_from(["content", "token", "logprob", "top_logprobs", "tokens", "token_logprobs"])
+VALUES = st.recursive(LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(NAMES, v, max_size=4), max_leaves=15)
+
+
+@given(VALUES)
+def test_whatever_stands_for_log_probabilities_is_read_or_a_failure(value):
+    score = read(Answer(json.dumps(listed(value)), "stop", "", 1, 1)).at_least(0.25)
+    assert score.failure or math.isfinite(score.log_true - score.log_false)
+
+
 @pytest.mark.parametrize("fault", ["429", "429 soon", "500", "slow", "drop", "not a completion"])
 def test_what_the_endpoint_turns_away_is_asked_again(config, fault):
     seen = clip()
@@ -183,7 +273,7 @@ def test_a_run_that_stops_goes_on_where_it_was_and_pays_once(config):
         made = dict(each(estimator, seen.items()))
         assert server.requests - before == 3 * T - stop
     assert list(made) == list(seen) and all(np.allclose(m.values, climb()) for m in made.values())
-    assert len((config.cache / "ledger.jsonl").read_text().splitlines()) == 3 * T
+    assert len((config.cache / "ledger.jsonl").read_text(encoding="utf-8").splitlines()) == 3 * T
 
 
 def test_a_killed_run_has_paid_for_one_unseen_answer_at_most(config):
@@ -218,7 +308,10 @@ def test_the_budget_holds_and_loses_nothing(config):
         for _ in range(2):
             with pytest.raises(BudgetError, match="raise the budget"):
                 list(each(make(server, capped), clips))
-        paid = [json.loads(line)["cost_usd"] for line in (config.cache / "ledger.jsonl").read_text().splitlines()]
+        paid = [
+            json.loads(line)["cost_usd"]
+            for line in (config.cache / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         assert len(paid) == server.requests > 10 and sum(paid) <= 0.02
 
 

@@ -108,7 +108,8 @@ def test_a_local_model_that_may_think_first_is_told_not_to(checkpoint, tmp_path)
     thinking = tmp_path / "thinking"
     shutil.copytree(checkpoint, thinking)
     (thinking / "chat_template.jinja").write_text(
-        TEMPLATE + "{% if enable_thinking is not defined or enable_thinking %} spoon towel done{% endif %}"
+        TEMPLATE + "{% if enable_thinking is not defined or enable_thinking %} spoon towel done{% endif %}",
+        encoding="utf-8",
     )
     made = local(thinking, prefixes=2).estimate(clip()), local(checkpoint, prefixes=2).estimate(clip())
     assert np.allclose(made[0].values, made[1].values, equal_nan=True)
@@ -134,7 +135,8 @@ def test_a_local_model_that_cannot_be_used_is_refused(checkpoint, tmp_path, monk
         local(copy("mute", "chat_template.jinja"))
     wordless = copy("wordless", "tokenizer.json")
     (wordless / "tokenizer.json").write_text(
-        (checkpoint / "tokenizer.json").read_text().replace('"FALSE"', '"F"').replace('"False"', '"G"')
+        (checkpoint / "tokenizer.json").read_text(encoding="utf-8").replace('"FALSE"', '"F"').replace('"False"', '"G"'),
+        encoding="utf-8",
     )
     with pytest.raises(DataError, match="says False"):
         local(wordless)
@@ -149,3 +151,18 @@ def test_a_local_model_without_sound_numbers_is_a_failure(checkpoint):
     estimator._local._net.lm_head.weight.data[:] = float("nan")
     made = estimator.estimate(clip())
     assert made.failed and len(made.failures) == 2 and "float32" in made.failures[0]
+
+
+def test_a_local_model_that_says_something_else_is_a_failure(checkpoint):
+    import torch
+
+    estimator = local(checkpoint, prefixes=2)
+    assert estimator._local is not None
+    head = estimator._local._net.lm_head
+    with torch.no_grad():
+        head.weight[[WORDS.index(w) for w in ("True", "true", "False", "FALSE")]] = 0.0
+        head.weight[WORDS.index("spoon")] *= 50.0
+        head.weight[WORDS.index("towel")] = -head.weight[WORDS.index("spoon")]  # one of the two is likely by far
+    made = estimator.estimate(clip())
+    assert made.failed and "together have a probability of" in made.failures[0]
+    assert "'spoon'" in made.failures[0] or "'towel'" in made.failures[0]

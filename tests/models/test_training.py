@@ -79,7 +79,10 @@ def test_a_resumed_training_ends_with_the_same_weights(trainings, name, tmp_path
     one, two = load_file(whole), load_file(broken.out)
     assert set(one) == set(two) and all(np.array_equal(one[k], two[k]) for k in one)
     assert not list(tmp_path.glob("*.resume.safetensors")) and not list(tmp_path.glob("*.partial"))
-    steps = [json.loads(line)["step"] for line in broken.out.with_suffix(".log.jsonl").read_text().splitlines()]
+    steps = [
+        json.loads(line)["step"]
+        for line in broken.out.with_suffix(".log.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert steps[-1] == 5
 
 

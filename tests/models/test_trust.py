@@ -63,7 +63,7 @@ def test_the_file_leads_back_and_others_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "trust.json"
     TRUST.save(path)
     assert Trust.load(path) == TRUST
-    path.write_text('{"threshold": 1}')
+    path.write_text('{"threshold": 1}', encoding="utf-8")
     with pytest.raises(DataError, match="vgps train trust"):
         Trust.load(path)
 

@@ -117,11 +117,13 @@ if __name__ == "__main__":
     os.kill(os.getpid(), signal.SIGKILL)
 """
     script = root.parent / "killed.py"
-    script.write_text(code)
+    script.write_text(code, encoding="utf-8")
     # The worker holds the other end of this pipe: it is at its end when the worker is gone.
     done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=60)
     assert done.returncode == -signal.SIGKILL
-    assert not Path(f"/proc/{int(done.stdout)}").exists() or "Z" in Path(f"/proc/{int(done.stdout)}/stat").read_text()
+    assert not Path(f"/proc/{int(done.stdout)}").exists() or "Z" in Path(f"/proc/{int(done.stdout)}/stat").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_nothing_is_loaded_from_nonsense(root: Path) -> None:

@@ -304,8 +304,8 @@ def test_damage_to_shards_is_found(zoo: Path, tmp_path: Path) -> None:
     found = info(out)
     assert len(found.damaged) == 1 and "bytes" in found.damaged[0] and found.videos == len(whole.videos) - 1
     index = first.with_suffix(".json")
-    for text in ("", "{}", json.dumps(json.loads(index.read_text()) | {"frames": 10**6}), "[1]"):
-        index.write_text(text)
+    for text in ("", "{}", json.dumps(json.loads(index.read_text(encoding="utf-8")) | {"frames": 10**6}), "[1]"):
+        index.write_text(text, encoding="utf-8")
         assert len(VideoShards(out).problems) == 1
     raw[:2] = b"xx"  # the beginning of the first picture
     other = packed(zoo, tmp_path / "other")

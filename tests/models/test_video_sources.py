@@ -45,9 +45,9 @@ def test_files_at_any_depth_cameras_of_an_attempt_and_words_beside(tmp_path: Pat
     film(root / "deep" / "er" / "b.mkv", (0, 100))
     for camera in ("front", "wrist"):
         film(root / "attempt" / f"{camera}.mp4", (0, 100))
-    (root / "attempt" / "task.txt").write_text("open the drawer\n")
-    (root / "a.txt").write_text("close the drawer")
-    (root / "notes.md").write_text("nothing to see")
+    (root / "attempt" / "task.txt").write_text("open the drawer\n", encoding="utf-8")
+    (root / "a.txt").write_text("close the drawer", encoding="utf-8")
+    (root / "notes.md").write_text("nothing to see", encoding="utf-8")
     found = open_sources([str(root)], SourceOptions(text="something", embodiment="human")).recordings
     assert [(r.name, r.view, r.text) for r in found] == [
         ("films/a.mp4", "camera", "close the drawer"),
@@ -71,9 +71,9 @@ def test_numbered_frames_keep_their_gaps_and_their_rate(tmp_path: Path) -> None:
         (folder / f"frame_{number:05d}.jpg").write_bytes(jpeg(shade))
     (recording,) = open_sources([str(folder)], SourceOptions(frame_hz=10)).recordings
     assert recording.name == "clip" and shades(recording) == [(0.0, 40), (0.1, 80), (0.3, 120), (9.2, 200)]
-    (folder / "fps.txt").write_text("2\n")
+    (folder / "fps.txt").write_text("2\n", encoding="utf-8")
     assert shades(open_sources([str(folder)]).recordings[0])[:2] == [(0.0, 40), (0.5, 80)]
-    (folder / "fps.txt").write_text("fast")
+    (folder / "fps.txt").write_text("fast", encoding="utf-8")
     with pytest.raises(DataError, match=r"fps\.txt"):
         open_sources([str(folder)])
     (folder / "fps.txt").unlink()
@@ -116,9 +116,9 @@ def test_ours_and_foreign_lerobot_data_sets_give_the_same(episodes: Path, tmp_pa
     root = tmp_path / episodes.name
     for part in ("data", "videos", "meta"):
         shutil.copytree(episodes / part, root / part)
-    info = json.loads((root / INFO).read_text())
+    info = json.loads((root / INFO).read_text(encoding="utf-8"))
     del info["action_spec"]
-    (root / INFO).write_text(json.dumps(info))
+    (root / INFO).write_text(json.dumps(info), encoding="utf-8")
     ours, theirs = open_sources([str(episodes)]).recordings, open_sources([str(root)]).recordings
     store = EpisodeStore(episodes)
     assert len(ours) == len(theirs) == 2 * len(store)
@@ -142,7 +142,7 @@ def test_ego4d_as_its_downloader_leaves_it(tmp_path: Path) -> None:
         {"video_uid": "b2", "duration_sec": 0.2, "scenarios": []},
         {"video_uid": "c3", "duration_sec": 0.2, "is_stereo": True},
     ]
-    (version / "ego4d.json").write_text(json.dumps({"date": "x", "version": "v2", "videos": videos}))
+    (version / "ego4d.json").write_text(json.dumps({"date": "x", "version": "v2", "videos": videos}), encoding="utf-8")
     film(version / "full_scale" / "a1.mp4", (0, 100, 200))
     film(version / "full_scale" / "c3.mp4", (0, 100, 200))
     film(version / "full_scale" / "zz.mp4", (0, 100, 200))
@@ -156,7 +156,7 @@ def test_ego4d_as_its_downloader_leaves_it(tmp_path: Path) -> None:
         assert "1 of 3 videos" in told and "stereo" in told and "1 videos" in told
     (clip,) = open_sources([str(version / "clips")]).recordings
     assert clip.name == "ego4d/clips/c1" and clip.text == "Cooking, Eating"
-    (version / "ego4d.json").write_text('{"videos": 3}')
+    (version / "ego4d.json").write_text('{"videos": 3}', encoding="utf-8")
     with pytest.raises(DataError, match="laid out"):
         open_sources([str(version)])
 
@@ -174,9 +174,9 @@ def test_something_something_as_downloaded_or_renamed(tmp_path: Path) -> None:
             {"id": "116154", "label": "showing a photo", "template": "Showing [something]"},
             {"id": "../x", "label": "odd"},
         ]
-        (root / labels / split).write_text(json.dumps(entries))
-        (root / labels / split.replace("train", "test")).write_text('[{"id": "9"}]')
-        (root / labels / "labels.json").write_text('{"Spinning something": "0"}')
+        (root / labels / split).write_text(json.dumps(entries), encoding="utf-8")
+        (root / labels / split.replace("train", "test")).write_text('[{"id": "9"}]', encoding="utf-8")
+        (root / labels / "labels.json").write_text('{"Spinning something": "0"}', encoding="utf-8")
         film(root / videos / "74225.webm", (0, 80, 160), codec="libvpx-vp9")
         film(root / videos / "9.webm", (0, 80, 160), codec="libvpx-vp9")
         source = open_sources([str(root)])
@@ -208,7 +208,7 @@ def episode(steps: int, seed: int) -> bytes:
 def test_rlds_episodes_are_read_view_by_view(tmp_path: Path) -> None:
     root = tmp_path / "bridge" / "1.0.0"
     root.mkdir(parents=True)
-    (root / "dataset_info.json").write_text("{}")
+    (root / "dataset_info.json").write_text("{}", encoding="utf-8")
     shards = [root / f"bridge-train.tfrecord-0000{i}-of-00002" for i in range(2)]
     shards[0].write_bytes(frame(episode(3, 1)) + frame(episode(4, 2)))
     shards[1].write_bytes(frame(episode(2, 3)))
@@ -237,7 +237,7 @@ def test_rlds_episodes_are_read_view_by_view(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_told_with_what_would_do(tmp_path: Path) -> None:
-    (tmp_path / "notes.md").write_text("x")
+    (tmp_path / "notes.md").write_text("x", encoding="utf-8")
     for source, told in (
         (tmp_path / "none", "does not exist"),
         (tmp_path, "no video"),

@@ -131,16 +131,16 @@ def test_killed_without_a_word_it_goes_on_along_the_same_curve(shards, tmp_path)
     log = killed.out.with_suffix(".log.jsonl")
     training = multiprocessing.get_context("spawn").Process(target=train_video, args=(killed,))
     training.start()
-    while training.is_alive() and not (log.exists() and '"step": 100' in log.read_text()):
+    while training.is_alive() and not (log.exists() and '"step": 100' in log.read_text(encoding="utf-8")):
         training.join(0.01)
     training.kill()  # twenty steps and a line of the log after its last saved state
     training.join()
     assert training.exitcode == -signal.SIGKILL and not killed.out.exists()
-    with log.open("a") as lines:
+    with log.open("a", encoding="utf-8") as lines:
         lines.write('{"step": 100, "seco')  # and another that it had not done writing
     train_video(killed)
     curves = [
-        [(row["step"], row["loss"], row["v"]) for row in map(json.loads, path.read_text().splitlines())]
+        [(row["step"], row["loss"], row["v"]) for row in map(json.loads, path.read_text(encoding="utf-8").splitlines())]
         for path in (whole.out.with_suffix(".log.jsonl"), log)
     ]
     assert [step for step, *_ in curves[0]] == [0, 50, 100, 150, 180] and curves[0] == curves[1]
@@ -200,7 +200,7 @@ def test_it_goes_on_from_another_checkpoint_of_the_same_form(training, tmp_path)
     first = train_video(replace(training, out=tmp_path / "first.safetensors"))
     again = replace(training, start=str(first), out=tmp_path / "again.safetensors")
     assert train_video(again) == again.out
-    assert json.loads(again.out.with_suffix(".json").read_text())["settings"]["start"] == str(first)
+    assert json.loads(again.out.with_suffix(".json").read_text(encoding="utf-8"))["settings"]["start"] == str(first)
     with pytest.raises(SpecError, match="another encoder"):
         train_video(replace(again, image=ImageConfig(width=32, depth=1), out=tmp_path / "x.safetensors"))
 

@@ -2,7 +2,8 @@
 
 It sees what a model would see: the words and the JPEGs. Truth is by JPEG, so a frame that was sent under the
 wrong number is answered wrongly. Faults come from a script: one entry a request, "" once it has run out. Of the
-endpoint: 429, "429 soon", 500, 401, slow, drop, "not a completion". Of the model: see `_complete`.
+endpoint: 429, "429 soon", 500, 401, slow, drop, "not a completion". Of the model: see `_complete`. An entry can also be
+a function: it gets the good completion and returns what goes over the wire instead (`Wire`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,6 +25,21 @@ from vgps_models.progress import Clip
 from vgps_models.progress.chat import Picture
 
 FENCED, DISORDER = "fenced", "disorder"  # odd, but no fault
+
+
+@dataclass(frozen=True)
+class Wire:
+    """An HTTP answer. missing: bytes that the length promises and that never come; drip_s: pause between two bytes."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    missing: int = 0
+    drip_s: float = 0.0
+
+
+Fault = str | Callable[[dict[str, Any]], Wire]
 
 
 def clip(seed: int = 0, frames: int = 8, views: int = 1) -> Clip:
@@ -44,7 +61,7 @@ def truth_of(clip: Clip, values: Iterable[float]) -> dict[str, float]:
 class Server:
     """Use as a context manager. truth: JPEG digest -> value in [0, 1]."""
 
-    def __init__(self, truth: Mapping[str, float], *, script: Sequence[str] = (), noise: float = 0.0) -> None:
+    def __init__(self, truth: Mapping[str, float], *, script: Sequence[Fault] = (), noise: float = 0.0) -> None:
         self.truth, self.script, self.noise = truth, list(script), noise
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -64,9 +81,12 @@ class Server:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        class Listener(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64  # with the usual 5, a burst of requests waits a second for its second try
+
+        self._http = Listener(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()  # s to notice its end
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
         return self
 
@@ -90,6 +110,9 @@ class Server:
         time.sleep(self.delay_s)
         with self._lock:
             self.under_way -= 1
+        if callable(fault):
+            _send(handler, fault(self._complete(body, "", number)))
+            return
         if fault == "drop":
             handler.close_connection = True
             return
@@ -102,17 +125,8 @@ class Server:
             reply = {"hello": "world"}
         else:
             reply = self._complete(body, fault, number)
-        data = json.dumps(reply).encode()
-        try:
-            handler.send_response(code)
-            if fault == "429 soon":
-                handler.send_header("Retry-After", "0.01")
-            handler.send_header("Content-Type", "application/json")
-            handler.send_header("Content-Length", str(len(data)))
-            handler.end_headers()
-            handler.wfile.write(data)
-        except OSError:
-            pass  # nobody waits any more
+        headers = {"Retry-After": "0.01"} if fault == "429 soon" else {}
+        _send(handler, Wire(code, json.dumps(reply).encode(), headers=headers))
 
     def _complete(self, body: dict[str, Any], fault: str, number: int) -> dict[str, Any]:
         entries = self._entries(body, np.random.default_rng(number))
@@ -162,6 +176,23 @@ class Server:
                 value = 100 * self.truth[_digest(jpeg)] + self.noise * random.standard_normal()
                 entries.append({"frame": number, "description": "x", "completion": round(min(max(value, 0), 100))})
         return entries
+
+
+def _send(handler: BaseHTTPRequestHandler, wire: Wire) -> None:
+    try:
+        handler.send_response(wire.status)
+        for name, value in wire.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Type", wire.content_type)
+        handler.send_header("Content-Length", str(len(wire.body) + wire.missing))
+        handler.end_headers()
+        for i in range(0, len(wire.body), 1 if wire.drip_s else max(1, len(wire.body))):
+            handler.wfile.write(wire.body[i : i + 1] if wire.drip_s else wire.body)
+            handler.wfile.flush()
+            time.sleep(wire.drip_s)
+        handler.close_connection = handler.close_connection or wire.missing > 0
+    except OSError:
+        pass  # the client has gone
 
 
 def _digest(jpeg: bytes) -> str:

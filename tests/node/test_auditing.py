@@ -84,7 +84,11 @@ def test_what_a_learned_reward_says_of_frames_is_written_and_compared(data, rewa
     assert told["frames"] == len(columns) and told[TASK]["episodes"] == 8
     words = ["reward", "compare", str(data), "--rewards", "success", str(out), str(reward), "--json", str(numbers)]
     assert main(words) == 0
-    assert set(json.loads(numbers.read_text())["median"]) == {f"success ~ {out}", "success ~ irl", f"{out} ~ irl"}
+    assert set(json.loads(numbers.read_text(encoding="utf-8"))["median"]) == {
+        f"success ~ {out}",
+        "success ~ irl",
+        f"{out} ~ irl",
+    }
     capsys.readouterr()
 
 

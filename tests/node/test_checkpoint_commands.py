@@ -21,14 +21,16 @@ def spoilt(folder: Path, fault: str, kind: str = "policy") -> Path:
     for suffix in (".safetensors", ".json"):
         shutil.copyfile(checkpoint.find(name).with_suffix(suffix), path.with_suffix(suffix))
     if fault == "pointer":
-        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n")
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n", encoding="utf-8")
     elif fault in ("cut", "empty"):
         path.write_bytes(path.read_bytes()[: 100_000 if fault == "cut" else 0])
     elif fault == "card":
         path.with_suffix(".json").unlink()
     elif fault == "newer":
         card = path.with_suffix(".json")
-        card.write_text(card.read_text().replace(checkpoint.FORMAT, "vgps-checkpoint-9"))
+        card.write_text(
+            card.read_text(encoding="utf-8").replace(checkpoint.FORMAT, "vgps-checkpoint-9"), encoding="utf-8"
+        )
     elif fault == "pickle":
         path.with_suffix(".pt").write_bytes(b"PK\x03\x04" + bytes(60))
         return path.with_suffix(".pt")
@@ -106,7 +108,9 @@ def test_a_misspelt_name_gets_the_near_one(command, capsys):
 def test_a_reward_that_is_a_pointer(tmp_path, capsys):
     reward = tmp_path / "reward.safetensors"
     for suffix in (".safetensors", ".json"):
-        reward.with_suffix(suffix).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n")
+        reward.with_suffix(suffix).write_text(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n", encoding="utf-8"
+        )
     assert main(["up", "sim", "--reward", str(reward), "--log", str(tmp_path / "log")]) == 1
     assert "reward.json is a Git LFS pointer" in capsys.readouterr().err and not (tmp_path / "log").exists()
     reward.with_suffix(".json").unlink()

@@ -60,7 +60,7 @@ def test_the_command_starts_without_loading_what_it_does_not_need() -> None:
         "import sys; from vgps_node.cli import main; main(['--help'])\n"
         "assert not {'torch', 'mujoco', 'rclpy', 'tyro', 'rich'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in COMMANDS)
 
@@ -72,5 +72,5 @@ def test_help_needs_neither_torch_nor_ros() -> None:
         "except SystemExit: pass\n"
         "assert not {'torch', 'mujoco', 'rclpy'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

@@ -51,9 +51,9 @@ def test_unknown_names_list_the_valid_ones() -> None:
 def test_a_critic_of_another_action_is_refused_by_field(tmp_path: Path, field: str, change: dict[str, object]) -> None:
     source, copy = checkpoint.find("critic"), tmp_path / "critic.safetensors"
     copy.write_bytes(source.read_bytes())
-    card = json.loads(source.with_suffix(".json").read_text())
+    card = json.loads(source.with_suffix(".json").read_text(encoding="utf-8"))
     card[field] |= change
-    copy.with_suffix(".json").write_text(json.dumps(card))
+    copy.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(SpecError, match=next(iter(change))):
         Steered("policy", str(copy), 10, Selection()).condition("guided")
 

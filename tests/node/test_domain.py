@@ -34,7 +34,7 @@ def test_a_node_is_in_a_domain_once_and_again_after_its_process_has_ended(tmp_pa
             f"claim_node({domain}, '/gate_node'); print('claimed', flush=True); sys.stdin.read()"
         )
         with subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         ) as other:
             assert other.stdout is not None and other.stdout.readline() == "claimed\n"
             with pytest.raises(DomainError, match=rf"process {other.pid}\) runs /gate_node in ROS domain {domain}"):

@@ -61,16 +61,16 @@ def without_tasks(root: Path) -> Path:
 
 def without_info(root: Path) -> Path:
     sets.v3(root, lengths=(4, 4))
-    (root / "meta/info.json").write_text("{")
+    (root / "meta/info.json").write_text("{", encoding="utf-8")
     return root
 
 
 def unmarked(root: Path) -> Path:
     """One of ours whose info.json another program has written."""
     ours(root)
-    information = json.loads((root / "meta/info.json").read_text())
+    information = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))
     del information["action_spec"]
-    (root / "meta/info.json").write_text(json.dumps(information))
+    (root / "meta/info.json").write_text(json.dumps(information), encoding="utf-8")
     return root
 
 
@@ -79,7 +79,7 @@ def lookalike(root: Path) -> Path:
     sets.v2(root, lengths=(4, 4))
     for name in ("staging/part-1.zip", ".next/READY", ".old/x", "damaged/files-0/x"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("{}")
+        (root / name).write_text("{}", encoding="utf-8")
     return root
 
 
@@ -210,7 +210,7 @@ def test_a_foreign_data_set_is_described(tmp_path: Path, capsys) -> None:
     said = " ".join(capsys.readouterr().out.split())
     parts = ("2 episodes", "8 frames at 10 Hz", "so101", "put it there", "1 of 1", "(no", "64x48", "6 numbers")
     assert [part for part in parts if part not in said] == []
-    written = json.loads((tmp_path / "info.json").read_text())
+    written = json.loads((tmp_path / "info.json").read_text(encoding="utf-8"))
     assert written["fps"] == 10 and written["tasks"]["put it there"] == [1, 1, 1]
     assert main(["data", "check", str(root)]) == 0
     assert "2 sound episodes" in " ".join(capsys.readouterr().out.split())
@@ -263,7 +263,7 @@ def test_an_episode_without_pictures_has_no_progress_and_the_others_have(tmp_pat
 def test_an_estimator_is_examined_on_a_foreign_data_set(tmp_path: Path, capsys) -> None:
     root = sets.v3(tmp_path / "set", lengths=(4,) * 4, tasks=[["go"], ["go"], ["stay"], ["stay"]], keys=TWO)
     assert main(["progress", "check", str(root), "--controls", "1", "--json", str(tmp_path / "c.json")]) in (0, 1)
-    found = json.loads((tmp_path / "c.json").read_text())
+    found = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert found["episodes"] == 4 and set(found["tasks"]) == {"go", "stay"} and found["successes"] == 2
     none = sets.v3(tmp_path / "none", lengths=(4, 4), keys=TWO, data=False)
     assert main(["progress", "check", str(none)]) == 1

@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_episode_is_scored(data, tmp_path, capsys):
     out = tmp_path / "curve.json"
     assert main(["progress", "score", f"{data}:2", "--frames", "4", "--json", str(out)]) == 0
-    made = json.loads(out.read_text())
+    made = json.loads(out.read_text(encoding="utf-8"))
     assert len(made["values"]) == len(made["seconds"]) == 4 and made["source"] == "learned:progress"
     assert all(0 <= v <= 1 for v in made["values"]) and "VOC" in capsys.readouterr().out
 
@@ -47,10 +47,10 @@ def test_another_backend_is_chosen_by_its_name(data, tmp_path):
     out = tmp_path / "curve.json"
     arguments = ["progress", "score", f"{data}:2", "--frames", "4", "--json", str(out), "--backend", "vlmrm"]
     assert main(arguments) == 0
-    assert json.loads(out.read_text())["source"] == "vlmrm:imagetext:alpha=0.25"
+    assert json.loads(out.read_text(encoding="utf-8"))["source"] == "vlmrm:imagetext:alpha=0.25"
     beside = ["--vlmrm.alpha", "0.5", "--vlmrm.baseline-of", TASKS["put_spoon_on_towel"], "a spoon beside a towel"]
     assert main([*arguments, *beside]) == 0
-    assert json.loads(out.read_text())["source"] == "vlmrm:imagetext:alpha=0.5"
+    assert json.loads(out.read_text(encoding="utf-8"))["source"] == "vlmrm:imagetext:alpha=0.5"
     assert main(["data", "progress", str(data), "--backend", "vlmrm", "--frames", "3"]) == 0
     assert data.with_name("set.progress-vlmrm.parquet").exists()
 
@@ -76,13 +76,13 @@ def test_what_cannot_be_scored_is_told_with_the_next_step(data, arguments, told,
 def test_a_page_is_written(data, tmp_path):
     out = tmp_path / "page.html"
     assert main(["progress", "report", str(data), "--out", str(out)]) == 0
-    assert out.read_text().count("<figure>") == 6
+    assert out.read_text(encoding="utf-8").count("<figure>") == 6
 
 
 def test_an_estimator_is_examined(data, tmp_path):
     out = tmp_path / "check.json"
     code = main(["progress", "check", str(data), "--controls", "2", "--json", str(out)])
-    found = json.loads(out.read_text())
+    found = json.loads(out.read_text(encoding="utf-8"))
     assert code == (0 if found["passed"] else 1) and found["episodes"] == 6 and len(found["controls"]) == 5
     assert found["command"].startswith("vgps") or found["command"]
 

@@ -31,21 +31,21 @@ def recording(tmp_path_factory) -> Path:
 
 def retarget(recording: Path, out: Path, *more: str) -> dict:
     assert main(["retarget", str(recording), "--out", str(out), *more]) == 0
-    return json.loads((out / "result.json").read_text())
+    return json.loads((out / "result.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("arm", ["widowx_ai", "widowx_250s"])
 def test_a_recording_becomes_a_motion_and_a_page(recording, tmp_path, arm, capsys):
     told = retarget(recording, tmp_path, "--arm", arm)
     assert told["hand_found"] > 0.8 and min(told["joints_seen"].values()) > 0.7
-    with (tmp_path / "motion.csv").open() as file:
+    with (tmp_path / "motion.csv").open(encoding="utf-8") as file:
         rows = list(csv.reader(file))
     q, (low, high) = np.array([row[1:7] for row in rows[1:]], float), get_chain(arm).limits
     assert rows[0][1:7] == [f"{name}_rad" for name in get_chain(arm).joints]
     assert len(q) > 10 and ((q >= low - 1e-4) & (q <= high + 1e-4)).all()
     assert told["ways"]["retargeted"]["jerk"] < 0.8 * told["ways"]["end effector"]["jerk"]
     assert told["ways"]["retargeted"]["limits_broken"] == told["ways"]["retargeted"]["collisions"] == 0
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") >= 3 and page.count("data:image/jpeg") == 10 and "Nothing was noticed" not in page
     assert "report.html" in capsys.readouterr().out
 
@@ -81,7 +81,7 @@ def test_what_is_wrong_with_a_recording_is_told(recording, tmp_path, capsys):
     assert faults["missing frames"] == faults["unreadable depth"] == 1
     said = capsys.readouterr().out
     assert "noticed: unreadable depth: depth/000008.png" in said
-    assert "unreadable depth" in (tmp_path / "out" / "report.html").read_text()
+    assert "unreadable depth" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_frames_that_are_mirrored_are_noticed(recording, tmp_path):
@@ -101,9 +101,9 @@ def test_intrinsics_of_another_stream_of_the_same_size_are_noticed(recording, tm
     """Nobody's hand is that large or small; that the arm is then too long may make it an error."""
     other = tmp_path / "other"
     shutil.copytree(recording, other)
-    told = json.loads((other / "camera.json").read_text())
+    told = json.loads((other / "camera.json").read_text(encoding="utf-8"))
     changed = {name: value * told[name] if name in told and value < 2 else value for name, value in change.items()}
-    (other / "camera.json").write_text(json.dumps(told | changed))
+    (other / "camera.json").write_text(json.dumps(told | changed), encoding="utf-8")
     main(["retarget", str(other), "--out", str(tmp_path / "out")])
     said = capsys.readouterr()
     assert "implausible size" in said.out + said.err
@@ -112,8 +112,10 @@ def test_intrinsics_of_another_stream_of_the_same_size_are_noticed(recording, tm
 def test_intrinsics_of_another_size_are_refused(recording, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(recording, other)
-    told = json.loads((other / "camera.json").read_text())
-    (other / "camera.json").write_text(json.dumps(told | {"width": 1280, "height": 960, "cx": 640, "cy": 480}))
+    told = json.loads((other / "camera.json").read_text(encoding="utf-8"))
+    (other / "camera.json").write_text(
+        json.dumps(told | {"width": 1280, "height": 960, "cx": 640, "cy": 480}), encoding="utf-8"
+    )
     assert main(["retarget", str(other), "--out", str(tmp_path / "out")]) == 1
     assert "the intrinsics are of 1280 x 960" in capsys.readouterr().err
 

@@ -71,7 +71,7 @@ def steps(depth: np.ndarray) -> np.ndarray:
 
 def told(recording: Path, out: Path) -> dict:
     assert main(["retarget", str(recording), "--arm", "widowx_250s", "--out", str(out)]) == 0
-    return json.loads((out / "result.json").read_text())
+    return json.loads((out / "result.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.evidence  # films for two minutes

@@ -25,11 +25,11 @@ def test_a_reward_is_learned_and_checked(method, tmp_path, capsys):
     out, found = tmp_path / "reward.safetensors", tmp_path / "check.json"
     words = ["--task", "sort_onions", "--out", str(out), "--demonstrations", "6", *QUICK[method]]
     assert main(["reward", "learn", *words]) == 0
-    card = json.loads(out.with_suffix(".json").read_text())
+    card = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["kind"] == method and card["task"] == "sort_onions" and card["settings"]["demonstrations"] == 6
     assert len(card["rounds"]) == 1 if method == "airl" else len(card["perceptual"]["reads"]) == 3
     assert main(["reward", "check", str(out), "--episodes", "5", "--seed", "40", "--json", str(found)]) == 0
-    told = json.loads(found.read_text())
+    told = json.loads(found.read_text(encoding="utf-8"))
     for who in ("person", "robot"):
         low, high = told[who]["episode"]["ci95"]
         assert told[who]["episodes"] == 5 and 0 <= low <= told[who]["episode"]["auc"] <= high <= 1
@@ -64,7 +64,7 @@ def test_what_a_reward_sees_is_drawn_into_a_video(tmp_path, capsys):
     assert main(["reward", "learn", "--out", str(reward), *learn]) == 0
     assert main(["film", "put_carrot_on_plate", "--out", str(film), "--seed", "93003", "--fps", "5"]) == 0
     assert main(["reward", "view", str(film), "--reward", str(reward), "--out", str(video), "--json", str(told)]) == 0
-    found = json.loads(told.read_text())
+    found = json.loads(told.read_text(encoding="utf-8"))
     assert min(found["things_seen"][name] for name in ("carrot", "plate")) > 0.3 and found["hand_seen"] > 0.8
     rewards = found["reward"]
     assert len(rewards) == 30 and -1 <= min(rewards) <= max(rewards) <= 0

@@ -113,14 +113,16 @@ def test_a_record_gives_back_every_outcome(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["truncated", "unknown sign", "row too short", "no outcomes"])
 def test_a_damaged_record_is_named(tmp_path: Path, damage: str) -> None:
     path = record.write(evaluation(["bare"]), "x", "why?", tmp_path)
-    data = json.loads(path.read_text())
+    data = json.loads(path.read_text(encoding="utf-8"))
     if damage == "unknown sign":
         data["outcomes"]["bare"] = "2" * 8
     if damage == "row too short":
         data["outcomes"]["bare"] = "1"
     if damage == "no outcomes":
         del data["outcomes"]
-    path.write_text(path.read_text()[:50] if damage == "truncated" else json.dumps(data))
+    path.write_text(
+        path.read_text(encoding="utf-8")[:50] if damage == "truncated" else json.dumps(data), encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"x\.json"):
         record.read(path)
 
@@ -134,7 +136,7 @@ def test_the_page_shows_what_was_played_and_names_what_was_not(tmp_path: Path) -
     sides = list(get_study("steering").experiment("k-flow").sides)
     record.write(evaluation(sides, 20, 3), "k-flow", "why?", tmp_path / "records")
     records = record.read_all(tmp_path / "records")
-    written = page.write(records, tmp_path / "page.md", tmp_path / "pictures", "It helped.").read_text()
+    written = page.write(records, tmp_path / "page.md", tmp_path / "pictures", "It helped.").read_text(encoding="utf-8")
     gain = page.gain_of(records, recipes.ARCHITECTURES)
     assert "It helped." in written and f"{gain.relative:+.0%}" in written
     assert "headline-gmm-1.json" in written and "strongest" in written.split("Not played yet")[1]
@@ -147,17 +149,17 @@ def test_the_page_shows_how_calibrated_the_critics_are_and_when_guidance_let_go(
     successes = {"count": 40, "predicted": -12.0, "observed": -11.0}
     made = {"error": 1.25, "bias": -0.5, "frames": 80, "bins": [{"successes": successes}, {"successes": {"count": 0}}]}
     (tmp_path / "critics").mkdir()
-    (tmp_path / "critics" / "calql-0.calibration.json").write_text(json.dumps(made))
+    (tmp_path / "critics" / "calql-0.calibration.json").write_text(json.dumps(made), encoding="utf-8")
     record.keep_calibrations(tmp_path / "critics", tmp_path / "kept")
     calibrations = record.read_calibrations(tmp_path / "kept")
     assert calibrations == {"calql-0": made}
     record.write(evaluation(["bare", "guided", "abstaining"]), "abstention-knocked", "why?", tmp_path / "records")
     records = record.read_all(tmp_path / "records")
     page.write(records, tmp_path / "page.md", tmp_path / "pictures", "", calibrations)
-    text = (tmp_path / "page.md").read_text()
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
     assert "| calql-0 | 1.25 | -0.50 | 80 |" in text and "let go in 0.0% of the episodes" in text
     assert (tmp_path / "pictures" / "calibration.svg").exists()
-    (tmp_path / "kept" / "calql-0.json").write_text("{")
+    (tmp_path / "kept" / "calql-0.json").write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"calql-0\.json"):
         record.read_calibrations(tmp_path / "kept")
 
@@ -168,7 +170,7 @@ def test_the_page_on_filtering_compares_with_everything_over_the_training_seeds(
         record.write(played, f"filtering-{seed}", "why?", tmp_path / "records")
     records = record.read_all(tmp_path / "records")
     page = filtering.write(records, tmp_path / "page.md", tmp_path / "pictures", "It depends.", tmp_path / "records")
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     rates = [records[f"filtering-{s}"].rate("filtered")[0] for s in filtering.SEEDS]
     assert "It depends." in text and f"| filtered | **{markdown.rate(float(np.mean(rates)))}**" in text
     assert (tmp_path / "pictures" / "filtering.svg").exists() and "Not played yet" not in text
@@ -181,10 +183,10 @@ def test_the_page_on_watching_compares_with_scratch_and_shows_what_values_are_wo
     found = {"videos": 3, "voc": {"median": 0.9, "ci95": [0.8, 0.95]}, "nearing": {"median": 0.7, "ci95": [0.6, 0.8]}}
     (tmp_path / "values").mkdir()
     curves = {"curves": [{"values": [-3.0, -1.0, 0.0]}, {"values": [-2.0, 0.0]}]}
-    (tmp_path / "values" / "tongs.json").write_text(json.dumps(found | curves))
+    (tmp_path / "values" / "tongs.json").write_text(json.dumps(found | curves), encoding="utf-8")
     records = record.read_all(tmp_path)
     page = vptr.write(records, tmp_path / "page.md", tmp_path / "pictures", "They watched.", tmp_path)
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     assert "They watched." in text and "| tongs | 3 | 0.900 (0.800 to 0.950) |" in text
     of = records["robot-data-10"]
     rates = [of.rate(f"video-{seed}")[0] for seed in vptr.CRITIC_SEEDS["10"]]
@@ -198,7 +200,7 @@ def test_the_page_on_rewards_has_every_way_and_task_and_compares_with_bare(tmp_p
     sides = ["bare", *(f"{side}-{seed}" for side in rewards.SIDES for seed in rewards.SEEDS)]
     record.write(evaluation(sides, 40), "relabelled", "does it?", tmp_path)
     records = record.read_all(tmp_path)
-    text = rewards.write(records, tmp_path / "rewards.md", tmp_path, "It did.", tmp_path).read_text()
+    text = rewards.write(records, tmp_path / "rewards.md", tmp_path, "It did.", tmp_path).read_text(encoding="utf-8")
     assert "It did." in text and "Not played yet" not in text and (tmp_path / "relabelled.svg").exists()
     for side in rewards.SIDES:
         won = np.mean([records["relabelled"].outcomes[f"{side}-{seed}"] for seed in rewards.SEEDS])
@@ -211,7 +213,7 @@ def test_the_page_on_what_people_showed_compares_with_few_of_the_robots_own(tmp_
     (experiment,) = shown.everything()
     record.write(evaluation(list(experiment.sides), 40), "seeded", "does it?", tmp_path)
     records = record.read_all(tmp_path)
-    text = shown.write(records, tmp_path / "shown.md", tmp_path, "It did.", tmp_path).read_text()
+    text = shown.write(records, tmp_path / "shown.md", tmp_path, "It did.", tmp_path).read_text(encoding="utf-8")
     assert "It did." in text and "Not played yet" not in text and (tmp_path / "seeded.svg").exists()
 
     def rate(side: str) -> float:

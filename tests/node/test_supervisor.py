@@ -25,7 +25,7 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def wait_until_dead(pids: list[int], seconds: float = 5.0) -> bool:
@@ -87,7 +87,7 @@ def test_what_a_child_started_goes_with_it(tmp_path: Path) -> None:
     code = f"import subprocess, sys, signal; p = subprocess.Popen(['sleep', '1000']); open({str(note)!r}, 'w').write(str(p.pid)); {READY} signal.pause()"  # noqa: E501
     with Supervisor({"parent": python(code)}, tmp_path) as supervisor:
         supervisor.wait_ready(20)
-    assert wait_until_dead([int(note.read_text())])
+    assert wait_until_dead([int(note.read_text(encoding="utf-8"))])
 
 
 @pytest.mark.parametrize("heeds", [True, False], ids=["heeds SIGTERM", "ignores SIGTERM"])
@@ -99,7 +99,7 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path, heeds: bool)
         f"with Supervisor({{'child': [sys.executable, '-c', {child!r}]}}, Path({str(tmp_path)!r})) as s:\n"
         "    s.wait_ready(20); print(s.pids['child'], flush=True); signal.pause()\n"
     )
-    with subprocess.Popen(python(code), stdout=subprocess.PIPE, text=True) as supervisor:
+    with subprocess.Popen(python(code), stdout=subprocess.PIPE, encoding="utf-8") as supervisor:
         assert supervisor.stdout is not None
         pid = int(supervisor.stdout.readline())
         assert alive(pid)

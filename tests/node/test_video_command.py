@@ -22,7 +22,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(7):
             image = np.full((24, 32, 3), 30 * number + clip, np.uint8)
             Picture.fromarray(image).save(root / f"clip{clip}" / f"{number:04d}.png")
-        (root / f"clip{clip}" / "task.txt").write_text(f"task {clip}")
+        (root / f"clip{clip}" / "task.txt").write_text(f"task {clip}", encoding="utf-8")
     (root / "bad.mp4").write_bytes(b"")
     return root
 
@@ -36,13 +36,13 @@ def test_pack_info_and_sheet(films: Path, tmp_path: Path, capsys: pytest.Capture
     assert pack(films, out, "--processes", "1", "--json", str(told)) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "4 recordings read, 0 were there already" in shown and "problem, empty: 1" in shown and "bad.mp4" in shown
-    numbers = json.loads(told.read_text())
+    numbers = json.loads(told.read_text(encoding="utf-8"))
     assert numbers["videos"] == 3 and numbers["frames"] == 12 and numbers["kinds"] == {"empty": 1}
     assert numbers["sources"]["films"]["videos"] == 3 and numbers["with_text"] == 3 and numbers["form"]["size"] == 16
     assert pack(films, out, "--processes", "2") == 0
     assert "0 recordings read, 4 were there already" in " ".join(capsys.readouterr().out.split())
     assert main(["video", "info", str(out), "--verify", "--json", str(tmp_path / "info.json")]) == 0
-    assert json.loads((tmp_path / "info.json").read_text())["sha256"] == numbers["sha256"]
+    assert json.loads((tmp_path / "info.json").read_text(encoding="utf-8"))["sha256"] == numbers["sha256"]
     picture = tmp_path / "sheet.png"
     assert main(["video", "sheet", str(out), "--out", str(picture), "--videos", "0", "2", "--columns", "3"]) == 0
     with Picture.open(picture) as image:
@@ -85,8 +85,8 @@ def test_the_bench_writes_its_numbers(films: Path, tmp_path: Path, capsys: pytes
     pack(films, out, "--processes", "1")
     arguments = ["--data", str(out), "--batch", "4", "--steps", "3", "--workers", "0", "--consumer", "none"]
     assert main(["bench", "video", *arguments, "--json", str(told)]) == 0
-    assert json.loads(told.read_text())["data"]["ways"]["0 processes"]["frames_per_s"] > 0
-    assert "machine" in json.loads(told.read_text())
+    assert json.loads(told.read_text(encoding="utf-8"))["data"]["ways"]["0 processes"]["frames_per_s"] > 0
+    assert "machine" in json.loads(told.read_text(encoding="utf-8"))
     assert main(["bench", "video", "--consumer", "ghost"]) == 2 and "encoder" in capsys.readouterr().err
 
 
@@ -99,5 +99,5 @@ def test_reading_packing_and_sampling_need_neither_torch_nor_ros() -> None:
         "    loaded = {'torch', 'rclpy', 'tensorflow'} & set(sys.modules)\n"
         "    assert not loaded, f'{module.name} loads {loaded}'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

@@ -134,7 +134,7 @@ def family(parent: int) -> dict[int, str]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and alive(int(folder.name)):
             try:
-                above = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                above = int((folder / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[1])
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
@@ -145,7 +145,7 @@ def family(parent: int) -> dict[int, str]:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 
@@ -175,7 +175,7 @@ def test_a_launched_graph_takes_tasks_and_ends_with_its_launch(
             try:
                 client.connect(90.0)
             except Exception:
-                pytest.fail((tmp_path / "output.txt").read_text())
+                pytest.fail((tmp_path / "output.txt").read_text(encoding="utf-8"))
             nodes = family(process.pid)
             for name in ("sim_node", "policy_node", "value_node", "gate_node", "task_node"):
                 assert any(f"lib/vgps/{name} " in command for command in nodes.values()), name

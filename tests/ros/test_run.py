@@ -119,7 +119,7 @@ def start(graph: Graph, *arguments: str) -> subprocess.Popen[str]:
     """`vgps run` in the graph's domain."""
     command = [sys.executable, "-m", "vgps_node.cli", "run", *arguments]
     environment = os.environ | {"ROS_DOMAIN_ID": str(graph.domain)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
 def test_a_goal_succeeds_and_progress_rises_on_the_way(graph: Graph, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_goal_succeeds_and_progress_rises_on_the_way(graph: Graph, tmp_path: P
     graph.until(lambda: graph.ended or process.poll() is not None, 120.0)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and out.startswith("succeeded: ") and "learned:progress" in err, out + err
-    run = json.loads(file.read_text())
+    run = json.loads(file.read_text(encoding="utf-8"))
     assert run["success"] and run["outcome"] == "succeeded" and run["time_limit"] == 12.0 and run["seed"] == SEED
     steps = [told["steps"] for told in run["estimates"]]
     values = np.array([told["progress"] for told in run["estimates"]])

@@ -46,7 +46,7 @@ def start(domain: int, *, begin: str = "pass", end: str = "pass", parent: int | 
         environment["VGPS_PARENT_PID"] = str(parent)
     process = subprocess.Popen(
         [sys.executable, "-c", NODE.format(begin=begin, end=end)],
-        env=environment, pass_fds=(write,), stderr=subprocess.PIPE, text=True,
+        env=environment, pass_fds=(write,), stderr=subprocess.PIPE, encoding="utf-8",
     )  # fmt: skip
     os.close(write)
     os.read(read, 1)  # one byte when it is ready, none when it has ended
@@ -84,7 +84,7 @@ def test_a_node_ends_with_the_process_that_started_it_even_if_it_hangs_then(doma
     )
     environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "VGPS_READY_FD": str(write)}
     launch = subprocess.Popen(
-        [sys.executable, "-c", middle], env=environment, pass_fds=(write,), stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", middle], env=environment, pass_fds=(write,), stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert launch.stdout is not None
     pid = int(launch.stdout.readline())
@@ -116,6 +116,6 @@ def test_a_second_node_of_the_same_name_is_refused_with_the_process_that_is_ther
 
 def _alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False

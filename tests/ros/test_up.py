@@ -22,7 +22,7 @@ def family(parent: int) -> dict[int, str]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                fields = (folder / "stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
@@ -34,7 +34,7 @@ def family(parent: int) -> dict[int, str]:
 def alive(pid: int) -> bool:
     """Running; an orphan that nobody has waited for yet is not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
 
@@ -53,7 +53,7 @@ def starting(checkpoints: Any, tmp_path: Path) -> Iterator[subprocess.Popen[str]
     """The command, its nodes on their way up."""
     command = [sys.executable, "-m", "vgps_node.cli", "up", "sim", "--log", str(tmp_path / "log")]
     command += ["--policy", checkpoints.policy, "--critic", checkpoints.critic, "--progress", "none"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
     assert process.stderr is not None
     wait_for(process, "starting")
     yield process
@@ -119,6 +119,6 @@ def test_a_broken_checkpoint_is_named(checkpoints: Any, tmp_path: Path) -> None:
     broken.with_suffix(".json").write_bytes(Path(checkpoints.policy).with_suffix(".json").read_bytes())
     command = [sys.executable, "-m", "vgps_node.cli", "up", "sim", "--log", str(tmp_path / "log")]
     command += ["--policy", str(broken), "--critic", checkpoints.critic]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=100)
+    done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", timeout=100)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "broken.safetensors: weights" in done.stderr and not (tmp_path / "log").exists()

@@ -77,8 +77,8 @@ def test_what_was_played_is_kept_and_not_played_again(tmp_path: Path, how: type[
 def test_a_half_written_line_is_named_skipped_and_played_again(tmp_path: Path) -> None:
     run(Dealt(), tmp_path)
     path = tmp_path / FILE
-    text = path.read_text()
-    path.write_text(text[:-40])
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[:-40], encoding="utf-8")
     source = Dealt()
     evaluation = run(source, tmp_path)
     assert source.played == [("guided", CARROT, 5)]
@@ -175,7 +175,7 @@ def test_a_killed_worker_ends_the_evaluation_with_the_reason_and_loses_nothing(t
     condition = Condition("dies", Dies)
     evaluation = evaluate.run([condition], [SPOON], [1, 2, 3], processes=2, folder=tmp_path, **SHORT)
     assert "SIGKILL" in (evaluation.stopped or "") and "seed 2" in (evaluation.stopped or "")
-    kept = (tmp_path / FILE).read_text().splitlines()
+    kept = (tmp_path / FILE).read_text(encoding="utf-8").splitlines()
     assert len(kept) == len(evaluation.results) and all(r.seed != 2 for r in evaluation.results)
 
 

@@ -93,6 +93,6 @@ def test_pictures_and_weights_that_are_none_are_refused(tmp_path: Path):
 
 def test_photographs_are_looked_at_instead_of_films_where_a_folder_is_named(tmp_path: Path):
     Image.new("RGB", (8, 8)).save(tmp_path / "empty.png")
-    (tmp_path / "hands.json").write_text('{"empty.png": []}')
+    (tmp_path / "hands.json").write_text('{"empty.png": []}', encoding="utf-8")
     told = bench_hands(HandsBench(photographs=tmp_path), lambda image: [])
     assert (told["photographs"], told["hands"], told["others_found"]) == (1, 0, 0)

@@ -78,13 +78,13 @@ def test_no_changed_outcome_is_said_so() -> None:
 @pytest.mark.parametrize("made", [evaluation(o) for o in CASES.values()] + [evaluation({"bare": [1], "guided": []})])
 def test_the_page_is_whole_and_fetches_nothing(made: Evaluation, tmp_path: Path) -> None:
     path = report.write(made, tmp_path)
-    html = path.read_text()
+    html = path.read_text(encoding="utf-8")
     page = Page(html)
     assert all(link.startswith("#") for link in page.links)
     assert not re.search(r"https?://|@import|url\(", html)
     assert find(made).headline in page.text
     assert made.command in page.text and made.git in page.text
-    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(made.to_json()))
+    assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8")) == json.loads(json.dumps(made.to_json()))
 
 
 def test_every_discordant_seed_is_listed_and_links_to_its_video(tmp_path: Path) -> None:

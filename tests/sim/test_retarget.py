@@ -84,7 +84,7 @@ def test_maps_say_how_every_joint_moves_and_why(arm):
 
 
 def test_a_map_that_is_wrong_says_where(tmp_path: File):
-    good = (File(joint_map.__globals__["FOLDER"]) / "widowx_ai.yaml").read_text()
+    good = (File(joint_map.__globals__["FOLDER"]) / "widowx_ai.yaml").read_text(encoding="utf-8")
     for old, new, told in (
         ("from: azimuth", "from: knee", "not from knee"),
         ("home_deg: [0, ", "home_deg: [", "a home of 6 angles"),
@@ -92,7 +92,7 @@ def test_a_map_that_is_wrong_says_where(tmp_path: File):
         ("arm: widowx_ai", "arm: [", "cannot be read"),
     ):
         file = tmp_path / "map.yaml"
-        file.write_text(good.replace(old, new))
+        file.write_text(good.replace(old, new), encoding="utf-8")
         with pytest.raises(SpecError, match=told):
             joint_map("mine", file)
     with pytest.raises(UnknownNameError, match="widowx_250s, widowx_ai"):

@@ -58,7 +58,7 @@ def test_the_index_is_what_the_files_hold(filmed: Path) -> None:
 
 def test_there_are_no_actions_anywhere(filmed: Path) -> None:
     assert {p.suffix for p in filmed.rglob("*") if p.is_file()} == {".mp4", ".json", ".jsonl"}
-    for row in map(json.loads, (filmed / INDEX).read_text().splitlines()):
+    for row in map(json.loads, (filmed / INDEX).read_text(encoding="utf-8").splitlines()):
         words = {"file", "task", "task_id", "embodiment", "view", "seed", "success", "fault", "fps", "frames"}
         assert set(row) == words
 
@@ -69,7 +69,7 @@ def test_goes_on_where_it_stopped_and_makes_again_what_is_gone(filmed: Path) -> 
     assert contents(filmed) == before
     lost = filmed / read_index(filmed)[0].file
     lost.unlink()
-    with (filmed / INDEX).open("a") as index:
+    with (filmed / INDEX).open("a", encoding="utf-8") as index:
         index.write('{"file": "hand/half a li')  # a writer died here
     (filmed / "hand" / ".left.mp4.123").write_bytes(b"half a video")
     assert film(VideosConfig(out=filmed, episodes=3, **SMALL)).performances == 1
@@ -86,7 +86,7 @@ if __name__ == "__main__":
     film(VideosConfig(out=Path({str(folder)!r}), episodes=3, **{SMALL!r}))
 """
     script = tmp_path / "run.py"
-    script.write_text(code)
+    script.write_text(code, encoding="utf-8")
     run = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE)
     while run.poll() is None and len(list(folder.rglob("*.mp4"))) < 3:
         time.sleep(0.02)
@@ -120,7 +120,7 @@ def test_other_settings_need_another_folder(filmed: Path) -> None:
     with pytest.raises(DataError, match=r"other settings \(size\)"):
         film(VideosConfig(out=filmed, episodes=3, **{**SMALL, "size": 48}))
     (filmed.parent / "bad").mkdir()
-    (filmed.parent / "bad" / "settings.json").write_text("{not json")
+    (filmed.parent / "bad" / "settings.json").write_text("{not json", encoding="utf-8")
     with pytest.raises(DataError, match="another folder"):
         film(VideosConfig(out=filmed.parent / "bad", episodes=1, **SMALL))
 

@@ -52,8 +52,4 @@ class ProgressOptions:
                 "(of progress_node: the parameter gvl.chat.model)"
             )
         chat.key()
-        if not chat.local and chat.budget_usd and not (chat.price.input and chat.price.output):
-            raise VgpsError(
-                f"what does {chat.model} cost? give gvl.chat.price.input and gvl.chat.price.output [US dollars a "
-                f"million tokens]; without them the budget of {chat.budget_usd:g} US dollars would hold nothing back"
-            )
+        chat.check()

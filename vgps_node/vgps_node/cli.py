@@ -69,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VgpsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except UnicodeEncodeError as error:  # a name or an argument; output has lost what it cannot express by now
+        print(f"error: this locale has no encoding for {error.object[:80]!a}; set PYTHONUTF8=1", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

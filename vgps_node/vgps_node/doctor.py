@@ -6,11 +6,13 @@ is tried in a process of its own.
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json as jsonlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,22 +24,32 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from vgps_node import ros_environment
+from vgps_node import ros_environment, ros_problems
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GL_LINE = "sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri libgles2 libosmesa6"
 COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
 GIB = 2**30
 TINY_RENDER = """
+from vgps_sim import offscreen  # first: it names a MUJOCO_GL with which mujoco cannot be imported
+from vgps_sim.renderers import Renderers
 import mujoco
-model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='.1'/></worldbody></mujoco>")
+ball = "<mujoco><worldbody><camera name='eye' pos='0 -1 0' xyaxes='1 0 0 0 0 1'/><geom size='.1'/></worldbody></mujoco>"
+model = mujoco.MjModel.from_xml_string(ball)
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
-renderer = mujoco.Renderer(model, 32, 32)
-renderer.update_scene(data)
-assert renderer.render().shape == (32, 32, 3)
-renderer.close()
+assert Renderers(model).draw(data, "eye", 32, 32).std() > 0, "the picture is empty"
+print(offscreen.in_use())
 """
+TINY_NODE = """
+from vgps_node.runtime import ros
+import rclpy
+with ros() as (context, executor):
+    node = rclpy.create_node("vgps_doctor", context=context)
+    print(rclpy.utilities.get_rmw_implementation_identifier())
+    node.destroy_node()
+"""
+COMPILED = ("numpy", "scipy.linalg", "pyarrow", "torch", "mujoco", "av", "PIL.Image")  # against numpy, or large
 
 
 @dataclass(frozen=True)
@@ -65,16 +77,22 @@ def mend(extra: str) -> str:
     return "make setup" if from_source() else f"pip install 'vgps[{extra}]'"
 
 
-def attempt(code: str, **environment: str) -> tuple[bool, str]:
-    """Run code in a fresh Python. Whether it worked, and the last line it wrote."""
+def attempt(code: str, **environment: str | None) -> tuple[bool, str]:
+    """Run code in a fresh Python with this environment, but for these variables (None: not set).
+
+    Whether it worked, and the last line it wrote.
+    """
+    changed = {**os.environ, **environment}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
-        )
+            [sys.executable, "-c", code], env={k: v for k, v in changed.items() if v is not None},
+            capture_output=True, encoding="utf-8", errors="replace", timeout=60,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         return False, "no answer within 60 s"
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
-    return done.returncode == 0, lines[-1] if lines else f"exit code {done.returncode}"
+    last = re.sub(r"^(error|vgps_models\.errors\.\w+): ", "", lines[-1]) if lines else f"exit code {done.returncode}"
+    return done.returncode == 0, last
 
 
 def python() -> Finding:
@@ -85,15 +103,37 @@ def python() -> Finding:
 
 
 def rclpy() -> Finding:
+    """A node is made with the middleware and the domain of this environment."""
     if ros_environment.uses_wheels():
-        kind = f"pip wheels {_version('ros-rclpy')}"
+        kind = f"pip wheels of {ros_problems.wheels_distribution()} {_version('ros-rclpy')}"
     else:
         kind = f"sourced ROS 2 {os.environ.get('ROS_DISTRO', '')}".strip()
-    ok, line = attempt("import vgps_node, rclpy; print(rclpy.__file__)")
+    ok, line = attempt(TINY_NODE)
     if ok:
-        return Finding("ROS 2 (rclpy)", "ok", kind)
-    mending = mend("ros") if importlib.util.find_spec("rclpy") is None else "source your ROS 2 again, or make setup"
-    return Finding("ROS 2 (rclpy)", "missing", line, mending)
+        return Finding("ROS 2 (rclpy)", "ok", f"{kind}, {line}")
+    if fatal := [problem for problem in ros_problems.problems(_completed()) if problem.state == "missing"]:
+        return Finding("ROS 2 (rclpy)", "missing", line, fatal[0].mend)
+    missing = importlib.machinery.PathFinder.find_spec("rclpy") is None
+    return Finding(
+        "ROS 2 (rclpy)", "missing", line, mend("ros") if missing else "source your ROS 2 again, or make setup"
+    )
+
+
+def environment() -> list[Finding]:
+    """Variables with which ROS 2 fails, or does something else than they say."""
+    problems = [p for p in ros_problems.problems(_completed()) if p.variable not in ros_environment.PROFILE_VARIABLES]
+    if problems:  # of one variable the first, the worst
+        found = {p.variable: Finding(p.variable, p.state, p.detail, p.mend) for p in reversed(problems)}
+        return list(found.values())
+    domain, reach = os.environ.get("ROS_DOMAIN_ID") or "0", _completed()[ros_environment.DISCOVERY_VARIABLE]
+    return [Finding("ROS environment", "ok", f"domain {domain}, discovery {reach}")]
+
+
+def _completed() -> dict[str, str]:
+    """The environment as a node gets it."""
+    environment = dict(os.environ)
+    ros_environment.complete(environment)
+    return environment
 
 
 def messages() -> Finding:
@@ -108,8 +148,7 @@ def messages() -> Finding:
 
 def transport() -> Finding:
     """Whether camera images get through: the profile of Fast DDS, or the user's own choice."""
-    environment = dict(os.environ)
-    ros_environment.complete(environment)
+    environment = _completed()
     reach = environment[ros_environment.DISCOVERY_VARIABLE]
     profiles = {environment.get(name) for name in ros_environment.PROFILE_VARIABLES} - {None, ""}
     if not profiles and reach == "LOCALHOST":
@@ -117,9 +156,8 @@ def transport() -> Finding:
     if not profiles:
         detail = f"none, since discovery is {reach}: default transports lose camera images"
         return Finding("Fast DDS profile", "note", detail, f"unset {ros_environment.DISCOVERY_VARIABLE}")
-    if unreadable := [path for path in profiles if path and not os.access(path, os.R_OK)]:
-        mending = f"unset {' '.join(ros_environment.PROFILE_VARIABLES)}"
-        return Finding("Fast DDS profile", "missing", f"{unreadable[0]} cannot be read", mending)
+    if bad := [p for p in ros_problems.problems(environment) if p.variable in ros_environment.PROFILE_VARIABLES]:
+        return Finding("Fast DDS profile", "missing", bad[0].detail, bad[0].mend)
     return Finding("Fast DDS profile", "ok", f"{', '.join(sorted(shown(p) for p in profiles if p))}; discovery {reach}")
 
 
@@ -133,16 +171,39 @@ def shared_memory(folder: Path = Path("/dev/shm"), need: int = 256 * 2**20) -> F
     return Finding("shared memory", "note" if small else "ok", f"{free / GIB:.2f} GiB free in {folder}", mending)
 
 
-def graphics() -> Finding:
-    """Render a tiny scene with each backend that needs no display."""
-    tried = {backend: attempt(TINY_RENDER, MUJOCO_GL=backend) for backend in ("egl", "osmesa")}
-    works = [backend for backend, (ok, _) in tried.items() if ok]
-    if not works:
-        return Finding("rendering", "missing", "; ".join(f"{b}: {line}" for b, (_, line) in tried.items()), GL_LINE)
-    chosen = os.environ.get("MUJOCO_GL", "egl")
-    if chosen in tried and chosen not in works:
-        return Finding("rendering", "missing", f"{chosen} fails, {works[0]} works", f"export MUJOCO_GL={works[0]}")
-    return Finding("rendering", "ok", f"without a display: {', '.join(works)}")
+def graphics() -> list[Finding]:
+    """Draw a tiny scene as the simulator does in this environment; where that fails, find out with what it works."""
+    ok, line = attempt(TINY_RENDER)
+    asked, clash = os.environ.get("MUJOCO_GL", ""), os.environ.get("PYOPENGL_PLATFORM", "")
+    found = []
+    if ok:
+        unused = os.environ.get("DISPLAY") and line != "glfw"
+        beside = f"; DISPLAY={os.environ['DISPLAY']} is not needed" if unused else ""
+        found.append(Finding("rendering", "ok", f"{line}, {'as MUJOCO_GL says' if asked else 'chosen here'}{beside}"))
+    elif not asked or not (works := [name for name in ("", "egl", "osmesa") if attempt(TINY_RENDER, **_gl(name))[0]]):
+        found.append(Finding("rendering", "missing", line, GL_LINE))
+    else:
+        cure = f"export MUJOCO_GL={works[0]}" if works[0] else "unset MUJOCO_GL"
+        found.append(Finding("rendering", "missing", line if asked in line else f"MUJOCO_GL={asked}: {line}", cure))
+    if clash and asked.strip().lower() in ("egl", "osmesa") and clash.lower() != asked.strip().lower():
+        detail = f"PYOPENGL_PLATFORM={clash} contradicts MUJOCO_GL={asked}: programs that draw by PyOpenGL fail"
+        found.append(Finding("PYOPENGL_PLATFORM", "note", detail, "unset PYOPENGL_PLATFORM"))
+    return found
+
+
+def _gl(name: str) -> dict[str, str | None]:
+    return {"MUJOCO_GL": name or None, "PYOPENGL_PLATFORM": None}
+
+
+def compiled() -> Finding:
+    """Whether the compiled packages that are here can be imported: a numpy of another ABI is seen only then."""
+    here = [name for name in COMPILED if importlib.util.find_spec(name.partition(".")[0])]
+    ok, line = attempt("\n".join(f"import {name}" for name in here), MUJOCO_GL=None, PYOPENGL_PLATFORM=None)
+    if ok:
+        return Finding("compiled packages", "ok", f"numpy {_version('numpy')} and what is built on it can be imported")
+    tried = {name: attempt(f"import {name}", MUJOCO_GL=None, PYOPENGL_PLATFORM=None) for name in here}
+    detail = "; ".join(f"{name}: {why}" for name, (good, why) in tried.items() if not good) or line
+    return Finding("compiled packages", "missing", detail, mend("models,sim"))
 
 
 def libraries() -> list[Finding]:
@@ -203,7 +264,7 @@ def _version(distribution: str) -> str:
 def _unreadable(path: Path) -> str:
     """Why a checkpoint cannot be read; empty when it can."""
     try:
-        jsonlib.loads(path.with_suffix(".json").read_text())
+        jsonlib.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as tensors:
@@ -216,10 +277,12 @@ CHECKS: tuple[Callable[[], Finding | list[Finding]], ...] = (
     python,
     rclpy,
     messages,
+    environment,
     transport,
     shared_memory,
     graphics,
     libraries,
+    compiled,
     arm_assets,
     checkpoints,
     machine,

@@ -12,13 +12,16 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
+from types import TracebackType
 
 from vgps_models.errors import MissingDependencyError
+from vgps_models.importing import when_imported
 from vgps_models.resources import MARKER, launch_file, prefixes
+from vgps_node.output import degrade
+from vgps_node.ros_problems import DISCOVERY_VARIABLE, PROFILE_VARIABLES, RosEnvironmentError, check
 
-PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # Kilted on, up to Jazzy
-DISCOVERY_VARIABLE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 WHEELS_GUARD = "_ROS_WHEELS_BOOTSTRAP_COMPLETE"
 MESSAGES = "vgps_msgs"
 
@@ -60,11 +63,39 @@ def complete(environment: MutableMapping[str, str]) -> None:
 
 
 def prepare() -> None:
-    """Make this process ready to import rclpy and `vgps_msgs`. Cheap, and safe to call again."""
+    """Make this process ready to import rclpy and `vgps_msgs`, and to print anywhere. Cheap, and safe to call again.
+
+    An environment that rclpy cannot start in is refused when it is imported, in one sentence: its C library would end
+    the process there.
+    """
+    degrade()
     complete(os.environ)
+    _refuse_in_time()
     prefix = prefix_of(MESSAGES)
     if prefix is not None:
         preload_messages(prefix / "lib")
+
+
+@cache
+def _refuse_in_time() -> None:
+    when_imported("rclpy", before=_refuse)
+
+
+def _refuse() -> None:
+    """Raises RosEnvironmentError for an environment in which rclpy would end the process. A process that ends with
+    that error prints its sentence alone, without a traceback."""
+    try:
+        check()
+    except RosEnvironmentError:
+        sys.excepthook = _sentence_alone
+        raise
+
+
+def _sentence_alone(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, RosEnvironmentError):
+        print(f"error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def preload_messages(folder: Path) -> int:

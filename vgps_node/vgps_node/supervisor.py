@@ -163,7 +163,7 @@ class Supervisor:
 def tail(log: Path) -> str:
     """The last lines of a log."""
     try:
-        lines = log.read_text(errors="replace").splitlines()
+        lines = log.read_text(errors="replace", encoding="utf-8").splitlines()
     except OSError as error:
         return f"  (cannot be read: {error})"
     return "\n".join(f"  {line}" for line in lines[-TAIL:]) or "  (empty)"

@@ -185,7 +185,7 @@ def _jsonl(path: Path) -> list[Row]:
     """One object a line; DataError names the line that is none."""
     rows: list[Row] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error})") from None
     for number, line in enumerate(lines, 1):

@@ -113,8 +113,8 @@ class LayoutWriter:
         stats: dict[str, Stats] = {key: vector_stats(np.concatenate(v)) for key, v in self._columns.items()}
         for camera in self._records[0].clips:
             stats[IMAGE_PREFIX + camera] = pool([record.clips[camera].stats for record in self._records])
-        self._file(STATS).write_text(json.dumps(stats, indent=1))
-        self._file(INFO).write_text(json.dumps(self._info(), indent=1))
+        self._file(STATS).write_text(json.dumps(stats, indent=1), encoding="utf-8")
+        self._file(INFO).write_text(json.dumps(self._info(), indent=1), encoding="utf-8")
         columns = {name: [row[name] for row in self._rows] for name in self._rows[0]}
         table = pa.table({n: pa.array(v, FIXED_COLUMNS.get(n)) for n, v in columns.items()})
         made_by = {

@@ -22,7 +22,7 @@ NO_WORDS = {"", "none", "nan", "null", "<na>", "nat"}
 def read_info(root: Path) -> dict[str, Any]:
     """meta/info.json as it is. DataError names the file when it cannot be read."""
     try:
-        info = json.loads((root / INFO).read_text(encoding="utf-8"))
+        info = json.loads((root / INFO).read_text(encoding="utf-8-sig"))
         if not isinstance(info, dict):
             raise ValueError("not an object")
     except (OSError, ValueError, RecursionError) as error:

@@ -37,7 +37,7 @@ class Merged:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """One merge at a time; writers need no lock."""
-    with open(root / LOCK, "w") as file:
+    with open(root / LOCK, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -109,7 +109,7 @@ def _swap(root: Path) -> None:
     following, old = root / NEXT, root / OLD
     if not (following / READY).exists():
         return
-    todo = json.loads((following / READY).read_text())
+    todo = json.loads((following / READY).read_text(encoding="utf-8"))
     old.mkdir(exist_ok=True)
     for part in layout.PARTS:
         if (following / part).exists():

@@ -110,7 +110,7 @@ class MarkerSet:
     def read(cls, path: Path) -> MarkerSet:
         """From a YAML file. Raises SpecError that names the file, what is wrong and what is valid."""
         try:
-            data = yaml.safe_load(path.read_text())
+            data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise SpecError(f"{path} cannot be read as a set of markers: {error}\nIts form:\n{FORM}") from error
         return cls.of(data, str(path))

@@ -58,7 +58,7 @@ def read_photographs(folder: Path) -> dict[str, Photograph]:
     """Raises DataError for marks that are missing, damaged, or of a picture that is missing."""
     path = folder / MARKS
     try:
-        marks = json.loads(path.read_text())
+        marks = json.loads(path.read_text(encoding="utf-8-sig"))
         return {name: _photograph(folder / name, hands) for name, hands in marks.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: {error!r}; expected pictures, each with a list of the hands in it") from error

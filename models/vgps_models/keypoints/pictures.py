@@ -45,7 +45,7 @@ def write_pictures(folder: Path, points: Sequence[str], pictures: Sequence[Label
         column = np.stack([getattr(one, name) for one in pictures]).astype(kind)
         np.save(folder / f"{name}.npy", column, allow_pickle=False)
     meta = {"format": FORMAT, "count": len(pictures), "points": list(points)}
-    (folder / "meta.json").write_text(json.dumps(meta) + "\n")
+    (folder / "meta.json").write_text(json.dumps(meta) + "\n", encoding="utf-8")
 
 
 class Pictures:
@@ -93,7 +93,7 @@ class Pictures:
 class _Shard:
     def __init__(self, folder: Path) -> None:
         try:
-            meta = json.loads((folder / "meta.json").read_text())
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
                 raise DataError(f"{folder} has format '{meta['format']}'; this code reads '{FORMAT}'")
             self.points = tuple(map(str, meta["points"]))

@@ -23,7 +23,7 @@ class MiniLM:
     """Sentence -> unit vector. `folder` holds tokenizer.json, config.json and model.safetensors."""
 
     def __init__(self, folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self.layers: int = config["num_hidden_layers"]
         self.heads: int = config["num_attention_heads"]
         self.eps: float = config["layer_norm_eps"]

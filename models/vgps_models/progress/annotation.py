@@ -125,7 +125,7 @@ def _judge(
 ) -> Usage:
     """Add every answer to `done` and to the file `part`; what they have cost together."""
     usage = Usage()
-    with part.open("a") as lines:
+    with part.open("a", encoding="utf-8") as lines:
         for name, estimate in answers:
             usage += estimate.usage
             line = {
@@ -183,7 +183,7 @@ def default_path(data: Path, backend: str) -> Path:
 def _resume(part: Path, head: dict[str, Any]) -> dict[int, dict[str, Any]]:
     """What an interrupted run with the same settings has left; else a fresh file with its head."""
     done: dict[int, dict[str, Any]] = {}
-    lines = part.read_text().split("\n") if part.exists() else []
+    lines = part.read_text(encoding="utf-8", errors="replace").split("\n") if part.exists() else []
     try:
         if lines and json.loads(lines[0]) == head:
             whole = [json.loads(line) for line in lines[1:-1]]  # what follows the last newline was cut short

@@ -72,16 +72,26 @@ class Example:
 
 @dataclass(frozen=True)
 class Usage:
-    """What an estimate has cost. cached: requests that were answered from the cache, for nothing."""
+    """What an estimate has cost.
+
+    cached: requests that were answered from the cache, for nothing. estimated: requests of which the endpoint did not
+    report the tokens, so that they and their cost are estimates.
+    """
 
     requests: int = 0
     cached: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
+    estimated: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __str__(self) -> str:
+        """As commands print it: "3 requests, 0.0061 USD"."""
+        doubt = f" (tokens of {self.estimated} estimated: the endpoint does not report them)" if self.estimated else ""
+        return f"{self.requests} requests, {self.cost_usd:.4f} USD{doubt}"
 
 
 @dataclass(frozen=True, eq=False)

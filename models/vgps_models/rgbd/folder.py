@@ -109,7 +109,7 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
 def _camera(folder: Path) -> Mapping[str, Any]:
     for name in CAMERAS:
         try:
-            told = json.loads((folder / name).read_text())
+            told = json.loads((folder / name).read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -144,7 +144,7 @@ def _times(path: Path) -> dict[int, float]:
     if not path.exists():
         return {}
     try:
-        rows = [line.split(",") for line in path.read_text().splitlines()[1:] if line.strip()]
+        rows = [line.split(",") for line in path.read_text(encoding="utf-8-sig").splitlines()[1:] if line.strip()]
         return {int(number): float(seconds) for number, seconds in rows}
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}); expected number,seconds in every line") from error

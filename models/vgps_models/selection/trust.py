@@ -80,7 +80,7 @@ class Trust:
     @classmethod
     def load(cls, path: Path) -> Trust:
         try:
-            data = json.loads(path.read_text())
+            data = json.loads(path.read_text(encoding="utf-8"))
             values: dict[str, Any] = {field.name: data[field.name] for field in fields(cls)}
             values |= {name: tuple(values[name]) for name in ("doubts", "coverage")}
             values["selection"] = Selection.from_json(values["selection"])

@@ -19,7 +19,7 @@ def sole(path: Path) -> Iterator[None]:
     """Whoever comes second waits until the first has made `path`. The lock dies with its process."""
     require_outside(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as lock:
+    with path.with_name(path.name + ".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -329,6 +329,6 @@ def run(
         card = card_of(config, material, encoder, numbers | measured)
         language = material.policy.perception.language
         checkpoint.save(config.out, card, {"encoder": encoder, "critic": trainer.net}, language)
-        config.out.with_suffix(".calibration.json").write_text(json.dumps(told, indent=1) + "\n")
+        config.out.with_suffix(".calibration.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         loop.finish(config.out)
     return config.out

@@ -144,7 +144,7 @@ def _kept(
             for rows in made.values():
                 rows.finish()
             done = {"data": store.data_hash(), "encoder": perception.sha256}
-            (folder / "done.json").write_text(json.dumps(done))
+            (folder / "done.json").write_text(json.dumps(done), encoding="utf-8")
     right_out, wrong_out = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("features", "wrong"))
     return right_out, wrong_out, wrong
 

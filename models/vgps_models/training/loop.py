@@ -157,15 +157,15 @@ def average(mean: nn.Module, net: nn.Module, step: int, decay: float) -> None:
 def _log(path: Path, first: int) -> TextIO:
     """The log, to be gone on with. What a killed run said of steps after its last saved state is said again."""
     if not first or not path.is_file():
-        return path.open("w")
+        return path.open("w", encoding="utf-8")
     kept: list[str] = []
-    for line in path.read_text().splitlines(keepends=True):
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
         try:
             if json.loads(line)["step"] < first:
                 kept.append(line)
         except (ValueError, LookupError, TypeError):
             pass  # half a line: it was killed while it wrote
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text("".join(kept))
+    partial.write_text("".join(kept), encoding="utf-8")
     partial.replace(path)
-    return path.open("a")
+    return path.open("a", encoding="utf-8")

@@ -42,6 +42,8 @@ class Neighbours:
         """Seconds: of the clock, of all CPU work on this machine, of this process's."""
         if not STAT.exists():
             return None
-        user, nice, system, _, _, irq, softirq, steal, *_ = map(int, STAT.read_text().split(None, 11)[1:11])
+        user, nice, system, _, _, irq, softirq, steal, *_ = map(
+            int, STAT.read_text(encoding="utf-8").split(None, 11)[1:11]
+        )
         ticks = user + nice + system + irq + softirq + steal
         return time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time()

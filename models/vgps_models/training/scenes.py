@@ -54,7 +54,7 @@ def write_scenes(
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+    (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
 
 class Shard:
@@ -62,7 +62,7 @@ class Shard:
 
     def __init__(self, folder: Path) -> None:
         try:
-            meta = json.loads((folder / "meta.json").read_text())
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
                 raise DataError(f"{folder}/meta.json has format '{meta['format']}'; this code reads '{FORMAT}'")
             self.count: int = meta["count"]

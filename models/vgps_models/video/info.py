@@ -94,13 +94,17 @@ def _bookkeeping(root: Path) -> tuple[list[Problem], int, int]:
     """Problems of all finished shards, recordings of the plan, and how many of them are in finished shards."""
     problems: list[Problem] = []
     try:
-        plan = [len(shard) for shard in json.loads((root / PLAN).read_text())["shards"]] if root.is_dir() else []
+        plan = (
+            [len(shard) for shard in json.loads((root / PLAN).read_text(encoding="utf-8-sig"))["shards"]]
+            if root.is_dir()
+            else []
+        )
     except (OSError, ValueError, KeyError, TypeError):
         plan = []  # shards are readable without their plan
     done = 0
     for path in sorted(root.glob("shard-*.json")):
         with suppress(OSError, ValueError, DataError):  # VideoShards names it
-            problems += Contents.from_json(json.loads(path.read_text()), str(path)).problems
+            problems += Contents.from_json(json.loads(path.read_text(encoding="utf-8-sig")), str(path)).problems
         number = int(path.stem.removeprefix("shard-"))
         done += plan[number] if number < len(plan) else 0
     return problems, sum(plan), done

@@ -80,7 +80,7 @@ def make_plan(root: Path, form: Form, names: Sequence[str]) -> list[list[str]]:
         path, shards = root / PLAN, list[list[str]]()
         if path.exists():
             try:
-                plan = json.loads(path.read_text())
+                plan = json.loads(path.read_text(encoding="utf-8"))
                 shards, made = [list(map(str, shard)) for shard in plan["shards"]], Form(**plan["form"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{path} cannot be read ({error!r}); pack into another folder") from None
@@ -117,6 +117,6 @@ def _difference(one: Form, other: Form) -> str:
 
 @contextmanager
 def _locked(root: Path) -> Any:
-    with (root / LOCK).open("w") as lock:
+    with (root / LOCK).open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

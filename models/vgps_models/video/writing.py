@@ -42,7 +42,7 @@ class ShardWriter:
         self._root, self._number, self._form = root, number, form
         self._frames, self._journal = self._path("frames"), self._path("journal")
         self._part = self._path("frames.part")
-        self._lock = self._path("lock").open("w")
+        self._lock = self._path("lock").open("w", encoding="utf-8")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

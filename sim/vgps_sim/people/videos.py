@@ -121,7 +121,7 @@ def film(config: VideosConfig, progress: Callable[[Key, bool], None] = lambda ke
     missing = [key for key in wanted if key not in have]
     successes = 0
     for entries in _in_workers(config, missing):
-        with (config.out / INDEX).open("a") as index:
+        with (config.out / INDEX).open("a", encoding="utf-8") as index:
             index.write(_lines(entries))
         successes += entries[0].success
         progress(entries[0].key, entries[0].success)
@@ -136,7 +136,7 @@ def read_index(folder: Path) -> list[Entry]:
     if not path.exists():
         return []
     names = {field.name for field in fields(Entry)}
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_text(errors="replace", encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
             entry = Entry(**{name: value for name, value in row.items() if name in names})
@@ -163,10 +163,10 @@ def _claim(config: VideosConfig) -> None:
     try:
         if not path.exists():
             write_whole(path, json.dumps(wanted, indent=1).encode())
-        there = json.loads(path.read_text())
+        there = json.loads(path.read_text(encoding="utf-8"))
         index = config.out / INDEX
         if index.exists() and (text := index.read_bytes()) and not text.endswith(b"\n"):
-            with index.open("a") as file:
+            with index.open("a", encoding="utf-8") as file:
                 file.write("\n")  # whoever wrote the last line was killed; the next begins on one of its own
     except (OSError, ValueError) as error:
         raise DataError(f"{config.out} cannot be used ({error}); give another folder with --out") from error

@@ -87,7 +87,7 @@ def joint_map(arm: str, file: Path | None = None) -> JointMap:
         raise UnknownNameError("arm", arm, known)
     path = file or FOLDER / f"{arm}.yaml"
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"{path} cannot be read as a map of joints: {error}") from error
     return JointMap.of(data, str(path))

@@ -156,8 +156,7 @@ def _progress(command: ProgressCommand) -> int:
     console = Console()
     _problems(console, unread, "no picture")
     console.print(
-        f"wrote {out}: {len(store)} episodes by {made.source}; {usage.requests} requests, {usage.cost_usd:.4f} USD, "
-        f"{made.failures} answers could not be used"
+        f"wrote {out}: {len(store)} episodes by {made.source}; {usage}, {made.failures} answers could not be used"
     )
     return 0
 

@@ -130,7 +130,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     evaluation = evaluate(config, command=shlex.join([*prog.split(), *arguments]))
     if config.json is not None:
         config.json.parent.mkdir(parents=True, exist_ok=True)
-        config.json.write_text(json_module.dumps(evaluation.to_json(), indent=2) + "\n")
+        config.json.write_text(json_module.dumps(evaluation.to_json(), indent=2) + "\n", encoding="utf-8")
     report(evaluation, config.out, videos=config.videos)
     return 1 if evaluation.stopped else 0
 

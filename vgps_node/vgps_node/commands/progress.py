@@ -92,7 +92,7 @@ def _score(command: ScoreCommand) -> int:
         console.print(f"{at:6.1f} s  {told}", highlight=False)
     console.print(
         f"{estimate.source}: VOC {curve.voc:.2f}, final {curve.final:.0%}, maximum {curve.maximum:.0%}, "
-        f"drawdown {curve.drawdown:.0%}; {estimate.usage.requests} requests, {estimate.usage.cost_usd:.4f} USD"
+        f"drawdown {curve.drawdown:.0%}; {estimate.usage}"
     )
     for failure in estimate.failures:
         console.print(f"unusable answer: {failure}", markup=False)

@@ -79,7 +79,9 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         counts = {"progress": progress, "steps": result.steps, "seconds": round(seconds, 3)}
         asked["time_limit"] = command.time_limit or limit
         command.json.parent.mkdir(parents=True, exist_ok=True)
-        command.json.write_text(json_module.dumps(asked | answer | counts | {"estimates": estimates}, indent=1) + "\n")
+        command.json.write_text(
+            json_module.dumps(asked | answer | counts | {"estimates": estimates}, indent=1) + "\n", encoding="utf-8"
+        )
     looks = "" if progress is None else f", progress {progress:.0%}"
     numbers = f" ({result.steps} control steps, {seconds:.1f} s{looks})" if result.outcome != "refused" else ""
     print(f"{result.outcome}: {result.message}{numbers}")

@@ -54,7 +54,7 @@ def write_page(
 ) -> Path:
     """A study's page from lines: what it is about, what was learned, a table of its sides, and sections."""
     lines = [f"# {title}", "", *about, "", *remarks.strip().splitlines(), "", *sides, "", *sections]
-    page.write_text("\n".join(lines).rstrip() + "\n")
+    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     return page
 
 

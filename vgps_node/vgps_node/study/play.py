@@ -42,10 +42,10 @@ def _make(recipe: Recipe, log_folder: Path, jobs: int) -> Path:
     if jobs > 1 and recipe.arguments[0] == "train":
         words += ["--threads", "1"]
     log = log_folder / f"{recipe.out.stem}.log"
-    with log.open("w") as out:
+    with log.open("w", encoding="utf-8") as out:
         code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out).returncode
     if code:
-        end = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+        end = "\n".join(log.read_text(errors="replace", encoding="utf-8").splitlines()[-8:])
         raise VgpsError(f"vgps {shlex.join(recipe.command)} ended with exit code {code}; the end of {log}:\n{end}")
     return recipe.out
 

@@ -75,13 +75,13 @@ def to_json(evaluation: Evaluation, name: str, question: str) -> dict[str, Any]:
 def write(evaluation: Evaluation, name: str, question: str, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(to_json(evaluation, name, question), indent=1) + "\n")
+    path.write_text(json.dumps(to_json(evaluation, name, question), indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def read(path: Path) -> Record:
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         tasks = tuple(data["task_order"][int(i)] for i in data["pairs_tasks"])
         outcomes = {c: np.array([PLAYED[o] for o in row]) for c, row in data["outcomes"].items()}
         if any(len(row) != len(tasks) for row in outcomes.values()):
@@ -108,7 +108,7 @@ def read_calibrations(folder: Path) -> dict[str, Any]:
     made = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            made[path.stem] = json.loads(path.read_text())
+            made[path.stem] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{path} is no calibration of a critic ({error}); make it again: vgps study page"

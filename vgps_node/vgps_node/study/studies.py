@@ -50,7 +50,7 @@ class Study:
             record.read_all(folder),
             Path("docs") / f"{self.name}.md",
             Path("docs/images") / self.name,
-            remarks.read_text() if remarks.exists() else "",
+            remarks.read_text(encoding="utf-8") if remarks.exists() else "",
             folder,
         )
 

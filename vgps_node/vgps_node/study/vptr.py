@@ -177,7 +177,7 @@ def _gain(won: np.ndarray, base: np.ndarray, record: Record) -> str:
 
 def _values(folder: Path, pictures: Path) -> list[str]:
     paths = {name: folder / "values" / f"{name}.json" for name in UNSEEN}
-    found = {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+    found = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
     if not found:
         return []
     rows = [[name, str(each["videos"]), _median(each["voc"]), _median(each["nearing"])] for name, each in found.items()]

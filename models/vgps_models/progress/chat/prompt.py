@@ -75,7 +75,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. finish: stop, length or content_filter; refusal: in the model's words, or empty."""
+    """What came back.
+
+    finish: stop, length, content_filter or another word of the endpoint; refusal: in the model's words, or empty.
+    estimated: whether a number of tokens is an estimate, because the endpoint did not report it.
+    """
 
     text: str
     finish: str
@@ -84,13 +88,14 @@ class Answer:
     output_tokens: int
     cached: bool = False
     cost_usd: float = 0.0
+    estimated: bool = False
 
     @property
     def usage(self) -> Usage:
         """What it has cost; from the cache, nothing."""
         if self.cached:
             return Usage(cached=1)
-        return Usage(1, 0, self.input_tokens, self.output_tokens, self.cost_usd)
+        return Usage(1, 0, self.input_tokens, self.output_tokens, self.cost_usd, int(self.estimated))
 
 
 def _part(part: str | Picture, hashed: bool) -> dict[str, Any]:

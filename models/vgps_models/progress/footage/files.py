@@ -66,7 +66,9 @@ class VideoFiles:
         return Scene(name, Clip(images, task), at)
 
     def _add(self, name: str, views: dict[str, Path], texts: Sequence[Path], task: str) -> None:
-        said = task.strip() or next((words(t.read_text("utf-8", "replace")) for t in texts if t.is_file()), "")
+        said = task.strip() or next(
+            (words(t.read_text(encoding="utf-8-sig", errors="replace")) for t in texts if t.is_file()), ""
+        )
         if not said:
             self.problems.append(f"{name} has no task: give --task, or write it into {texts[0]}")
             return

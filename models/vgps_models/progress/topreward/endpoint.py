@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from vgps_models.progress.chat import Answer, Chat, ChatConfig, Message, Picture, Prompt
+from vgps_models.progress.chat import Answer, Chat, ChatConfig, Message, Picture, Prompt, Reply
 from vgps_models.progress.estimate import Images
 from vgps_models.progress.topreward.question import VERSION
-from vgps_models.progress.topreward.score import Parts, Score, spelt
+from vgps_models.progress.topreward.score import Parts, Score, likeliest, shown, spelt
 
 TOP = 20  # tokens that are listed; more than this no endpoint gives
 LEAST_REST = 1e-12  # probability that is left for tokens that are not listed, at least; the listed are rounded
@@ -50,49 +50,67 @@ class EndpointScorer:
 class NextToken(Chat):
     """The text of its answers is a JSON object: token -> natural log-probability, {} when none was given."""
 
-    async def _send(self, prompt: Prompt) -> Any:
-        config = self.config
-        return await self._client.chat.completions.create(
-            model=config.model,
-            messages=prompt.body(),  # type: ignore[arg-type]
-            temperature=config.temperature,
-            max_tokens=1,  # servers that give log-probabilities know this name best
-            logprobs=True,
-            top_logprobs=TOP,
-        )
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        return {
+            "model": self.config.model,
+            "messages": prompt.body(),
+            "temperature": self.config.temperature,
+            "max_tokens": 1,  # servers that give log-probabilities know this name best
+            "logprobs": True,
+            "top_logprobs": TOP,
+        }
 
-    def _read(self, completion: Any) -> Answer:
-        return replace(super()._read(completion), text=json.dumps(_listed(completion.choices[0])))
+    def _text(self, reply: Reply) -> str:
+        return json.dumps(listed(reply.logprobs))
 
 
 def read(answer: Answer) -> Score:
-    """A word that is not listed is taken to be as likely as it can be: no likelier than the last that is, nor than
-    what the listed ones leave. That is next to nothing in a list of 20; where it is more, there is no answer."""
+    """A word that is not listed gets the highest probability that it can have: no more than the last listed token,
+    and no more than the listed tokens leave. In a list of 20 that is next to nothing; where it could change the value
+    by more than `SURE`, the answer is a failure."""
     if answer.refusal or answer.finish == "content_filter":
         return Score(failure=f"refused: {answer.refusal or 'content filter'}"[:200])
-    listed: Mapping[str, float] = json.loads(answer.text)
-    if not listed:
+    tokens: Mapping[str, float] = json.loads(answer.text)
+    if not tokens:
         return Score(failure="no log-probabilities; ask an endpoint and a model that give them, vLLM for one")
-    said = {word: [p for token, p in listed.items() if spelt(token) is word] for word in (True, False)}
+    seen = likeliest(tokens)
+    said = {word: [p for token, p in tokens.items() if spelt(token) is word] for word in (True, False)}
     if not any(said.values()):
-        likely = sorted(listed, key=lambda token: -listed[token])[:3]
-        return Score(failure=f"neither True nor False among the likely tokens, but {', '.join(map(repr, likely))}")
-    rest = max(LEAST_REST, 1.0 - sum(math.exp(p) for p in listed.values()))
-    unlisted = min(math.log(rest), *listed.values())
+        return Score(failure=f"neither True nor False among the likely tokens, but {shown(seen)}", seen=seen)
+    rest = max(LEAST_REST, 1.0 - sum(math.exp(p) for p in tokens.values()))
+    unlisted = min(math.log(rest), *tokens.values())
     log_true, log_false = (float(np.logaddexp.reduce(said[word] or [unlisted])) for word in (True, False))
     least_sure = max(log_true, log_false) + math.log(SURE / (1 - SURE))
     if not all(said.values()) and unlisted > least_sure:
-        return Score(failure=f"of True and False only one among {len(listed)} listed tokens, too few to tell the other")
-    return Score(log_true, log_false)
+        only = f"of True and False only one among {len(tokens)} listed tokens, too few to know the other"
+        return Score(failure=f"{only}: {shown(seen)}", seen=seen)
+    return Score(log_true, log_false, seen=seen)
 
 
-def _listed(choice: Any) -> dict[str, float]:
-    """Of the first token. What is no log-probability, as some proxies send, is left out."""
-    try:
-        first = choice.logprobs.content[0]
-        pairs = [(t.token, t.logprob) for t in (first, *(first.top_logprobs or ()))]
-    except (AttributeError, LookupError, TypeError):
+def listed(logprobs: Any) -> dict[str, float]:
+    """Token -> log-probability of the first token of an answer; entries without a log-probability are left out.
+
+    logprobs: as the endpoint sends it, in the form of chat completions (`content`, a list of tokens, each with its
+    `top_logprobs`) or in the older form (`tokens`, `token_logprobs` and `top_logprobs`, a dictionary for each token).
+    """
+    if not isinstance(logprobs, Mapping):
         return {}
+    pairs: list[tuple[Any, Any]] = []
+    content, older = _first(logprobs.get("content")), _first(logprobs.get("top_logprobs"))
+    if isinstance(content, Mapping):
+        top = content.get("top_logprobs")
+        if isinstance(top, Mapping):
+            pairs += top.items()
+        entries = [content, *(top if isinstance(top, list) else ())]
+        pairs += [(e.get("token"), e.get("logprob")) for e in entries if isinstance(e, Mapping)]
+    elif isinstance(older, Mapping):
+        pairs += [*older.items(), (_first(logprobs.get("tokens")), _first(logprobs.get("token_logprobs")))]
     return {
-        t: float(p) for t, p in pairs if isinstance(t, str) and isinstance(p, (int, float)) and -math.inf < p < 1e-3
+        t: float(p)
+        for t, p in pairs
+        if isinstance(t, str) and isinstance(p, (int, float)) and not isinstance(p, bool) and -math.inf < p < 1e-3
     }
+
+
+def _first(items: Any) -> Any:
+    return items[0] if isinstance(items, list) and items else None

@@ -34,6 +34,9 @@ class TOPRewardConfig:
     prefixes: int = 16  # moments of a clip that are judged, evenly spread; one question each
     most_frames: int = 16  # moments that a question shows, evenly spread from the first to the one that is judged
     normalise: Literal["probability", "episode"] = "probability"
+    # Of True and False together, for an answer to count; below it the model mostly says something else, and the odds
+    # of the two words mean nothing. 0 accepts every answer.
+    least_probability: float = 0.25
 
 
 class TOPReward:
@@ -82,7 +85,7 @@ class TOPReward:
         said = await asyncio.gather(*(scorer.score(parts) for parts in questions), return_exceptions=True)
         if errors := [s for s in said if isinstance(s, BaseException)]:
             raise errors[0]
-        scores = [s for s in said if isinstance(s, Score)]
+        scores = [s.at_least(self.config.least_probability) for s in said if isinstance(s, Score)]
         values, spread = np.full(len(clip), np.nan), np.full(len(clip), np.nan)
         values[judged] = self._values(scores)
         spread[~np.isnan(values)] = 0.0

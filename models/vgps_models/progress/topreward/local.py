@@ -69,8 +69,10 @@ class LocalScorer:
         said = logits.float().log_softmax(-1)
         log_true, log_false = (float(said[self._ids[word]].logsumexp(0)) for word in (True, False))
         if not (math.isfinite(log_true) and math.isfinite(log_false)):
-            return Score(failure=f"the model's logits are no numbers in {self._net.dtype}; set dtype to float32")
-        return Score(log_true, log_false)
+            return Score(failure=f"the model's logits are not finite in {self._net.dtype}; set dtype to float32")
+        likely, ids = said.topk(min(4, len(said)))
+        words = [self._processor.tokenizer.decode([i]) for i in ids.tolist()]
+        return Score(log_true, log_false, seen=dict(zip(words, likely.exp().tolist(), strict=True)))
 
 
 def _load(config: LocalConfig) -> tuple[Any, Any]:

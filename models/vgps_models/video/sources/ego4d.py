@@ -31,7 +31,7 @@ def read(path: Path, options: SourceOptions) -> Source:
     if folder is None:
         raise DataError(f"{manifest} has none of the folders {', '.join(FOLDERS)} beside it")
     try:
-        described = json.loads(manifest.read_text())
+        described = json.loads(manifest.read_text(encoding="utf-8-sig"))
         wanted = _clips(described) if folder.name == "clips" else {v["video_uid"]: v for v in described["videos"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{manifest} is not laid out as that of Ego4D ({error!r}); get it anew") from None

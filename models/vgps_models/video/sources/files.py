@@ -105,7 +105,9 @@ def label(root: Path, folder: Path, source: str = "") -> str:
 
 def words(texts: list[Path], options: SourceOptions) -> str:
     """The first of these text files that exists, or what was given."""
-    said = next((task_words(text.read_text("utf-8", "replace")) for text in texts if text.is_file()), "")
+    said = next(
+        (task_words(text.read_text(encoding="utf-8-sig", errors="replace")) for text in texts if text.is_file()), ""
+    )
     return (said or options.text)[:MOST_WORDS]
 
 
@@ -135,7 +137,7 @@ def _add_frames(out: Source, folder: Path, names: list[str], root: Path, options
     hz = options.frame_hz
     if (folder / RATE).is_file():
         try:
-            hz = float((folder / RATE).read_text())
+            hz = float((folder / RATE).read_text(encoding="utf-8-sig"))
             if not 0 < hz < inf:
                 raise ValueError(f"{hz} is no rate")
         except ValueError as error:

@@ -28,7 +28,10 @@ def read(path: Path, options: SourceOptions) -> Source:
     out, missing, listed = Source(), 0, set[str]()
     for file in files:
         try:
-            labels = {str(entry["id"]): words(entry.get("label")) for entry in json.loads(file.read_text())}
+            labels = {
+                str(entry["id"]): words(entry.get("label"))
+                for entry in json.loads(file.read_text(encoding="utf-8-sig"))
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file} is not a list of labels of Something-Something v2 ({error!r})") from None
         for name, text in labels.items():

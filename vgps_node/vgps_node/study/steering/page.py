@@ -38,7 +38,7 @@ def write(
         lines += section(records, pictures)
     lines += _calibration(calibrations or {}, pictures)
     lines += LINKS.sources(records, [e.name for e in experiments.everything()])
-    page.write_text("\n".join(lines).rstrip() + "\n")
+    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     return page
 
 
