@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vgps_sim.results import Evaluation
 from vgps_sim.statistics import wilson
+from vgps_sim.verdicts import bounds_at_all_times
 
 PROVEN = 0.05  # both the interval and the exact test must agree before anything is called proven
 
@@ -41,15 +42,21 @@ def find(evaluation: Evaluation) -> Finding:
         return Finding("none", "No result", f"no seed was played to its end by both {baseline} and {treatment}.")
     both = evaluation.outcomes[treatment].keys() & evaluation.outcomes[baseline].keys()
     ours, theirs = (sum(evaluation.outcomes[name][p].success for p in both) for name in (treatment, baseline))
-    low, high = pair.ci95
+    if evaluation.error_rate is None:
+        low, high = pair.ci95
+        interval = f"95 % interval {points(low)} to {points(high)}, McNemar p {p_value(pair.mcnemar_p)}"
+        proven = pair.mcnemar_p < PROVEN
+    else:  # the number of seeds followed from the outcomes, so neither the interval nor p hold
+        low, high = bounds_at_all_times(evaluation, treatment, baseline)
+        interval = f"between {points(low)} and {points(high)} by bounds that hold at all times"
+        proven = True
     detail = (
         f"{treatment} solved {ours} of {pair.n} paired seeds ({percent(ours, pair.n)}), {baseline} {theirs} "
-        f"({percent(theirs, pair.n)}): {points(pair.difference)} points, "
-        f"95 % interval {points(low)} to {points(high)}, McNemar p {p_value(pair.mcnemar_p)}."
+        f"({percent(theirs, pair.n)}): {points(pair.difference)} points, {interval}."
     )
-    if low > 0 and pair.mcnemar_p < PROVEN:
+    if low > 0 and proven:
         return Finding("helped", f"{subject} helped", detail)
-    if high < 0 and pair.mcnemar_p < PROVEN:
+    if high < 0 and proven:
         return Finding("hurt", f"{subject} hurt", detail)
     if not pair.won and not pair.lost:
         return Finding("unclear", f"{subject} changed no outcome", detail)

@@ -132,8 +132,7 @@ def _scale(evaluation: Evaluation) -> list[float]:
 def _latency(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for i, condition in enumerate(evaluation.conditions):
-        used = {part for e in evaluation.of(condition.name) for r in e.records for part in r.ms}
-        parts = {label: evaluation.latency(condition.name, p) if p in used else None for p, label in PARTS.items()}
+        parts = {label: evaluation.latency(condition.name, p) for p, label in PARTS.items()}
         rows.append({"name": condition.name, "colour": f"c{i % 6}", "parts": parts})
     kept = [label for label in PARTS.values() if any(row["parts"][label] for row in rows)]
     return [row | {"parts": {label: row["parts"][label] for label in kept}} for row in rows]

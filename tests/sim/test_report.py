@@ -66,7 +66,7 @@ def test_the_finding_is_plain(kind: str) -> None:
 
 
 def test_few_seeds_prove_nothing_even_when_the_interval_is_above_zero() -> None:
-    made = evaluation({"bare": [0] * 10, "guided": [1] * 4 + [0] * 6}, tasks=["t"])
+    made = evaluation({"bare": [0] * 40, "guided": [1] * 5 + [0] * 35}, tasks=["t"])
     assert made.pair("guided", "bare").ci95[0] > 0
     assert find(made).kind == "unclear" and "not proven" in report.finding(made)
 
