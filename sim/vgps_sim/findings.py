@@ -28,6 +28,8 @@ def find(evaluation: Evaluation) -> Finding:
     names = [c.name for c in evaluation.conditions]
     if len(names) < 2:
         successes, n = evaluation.counts(names[0])
+        if not n:
+            return Finding("none", "No result", f"no episode of {names[0]} was played to its end.")
         low, high = wilson(successes, n)
         return Finding(
             "none",

@@ -27,6 +27,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
 STATISTICS = ("point", "lower", "upper")
 UNITS = {"": 1.0, "%": 100.0, "percent": 100.0, "pp": 100.0, "points": 100.0, "point": 100.0}
 MET, FAILED, UNDECIDED = "met", "failed", "undecided"
+ERROR_RATE = 0.05  # with which a verdict of a sequential evaluation may be wrong
 
 _COMPARISON = re.compile(r"(?P<left>[^<>=]*)(?P<operator>[<>=]+)(?P<right>[^<>=]*)", re.DOTALL)
 _NUMBER = re.compile(r"(?P<number>[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?)\s*(?P<unit>[a-z%]*)", re.IGNORECASE)
@@ -101,6 +102,12 @@ class Verdict:
             "interval": None if self.lower is None else [self.lower, self.upper],
             "seeds": self.seeds,
         }
+
+
+def exit_code(verdicts: Sequence[Verdict]) -> int:
+    """0: every requirement is met, or none was made. 3: at least one failed. 4: none failed, one is undecided."""
+    states = {verdict.state for verdict in verdicts}
+    return 3 if FAILED in states else 4 if UNDECIDED in states else 0
 
 
 def parse(text: str, sides: Sequence[str]) -> Requirement:

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
 
-from vgps_sim.requirements import FAILED, MET, UNDECIDED, Requirement, Verdict
+from vgps_sim.requirements import ERROR_RATE, FAILED, MET, UNDECIDED, Requirement, Verdict
 from vgps_sim.results import EpisodeResult, Evaluation, EvaluationError
 from vgps_sim.sequential import Counts, bounds, log_evidence_above, log_evidence_below
 from vgps_sim.statistics import wilson
-
-ERROR_RATE = 0.05
 
 
 def judge(evaluation: Evaluation, requirements: Iterable[Requirement]) -> tuple[Verdict, ...]:
@@ -20,12 +18,6 @@ def judge(evaluation: Evaluation, requirements: Iterable[Requirement]) -> tuple[
     if rate is None:
         return tuple(_judge_fixed(evaluation, requirement) for requirement in requirements)
     return tuple(_judge_sequential(evaluation, requirement, rate) for requirement in requirements)
-
-
-def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """0: every requirement is met, or none was made. 3: at least one failed. 4: none failed, one is undecided."""
-    states = {verdict.state for verdict in verdicts}
-    return 3 if FAILED in states else 4 if UNDECIDED in states else 0
 
 
 @dataclass
