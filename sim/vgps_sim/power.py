@@ -1,4 +1,4 @@
-"""How many paired seeds notice how large a drop in success: by a test on a fixed number of them, and by a sequential one.
+"""How many paired seeds notice how large a drop in success, by a test on a fixed number of them or a sequential one.
 
 A comparison is described by the rate of the baseline, the drop of the candidate, and the correlation of the outcomes on
 one seed: 0 when a seed says nothing about how hard an episode is, higher the more both sides fail on the same seeds.
@@ -78,26 +78,40 @@ def drawn(truth: Comparison, comparisons: int, seeds: int, random: np.random.Gen
 
 
 def decisions(
-    differences: NDArray[np.int8], tasks: int, error_rate: float = ERROR_RATE
+    differences: NDArray[np.int8], tasks: int, error_rate: float = ERROR_RATE, threshold: float = 0.0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Seeds after which the requirement of no drop is met and is failed; 0 for never. Shape (comparisons,) each."""
+    """Seeds after which "the difference is at least `threshold`" is met and is failed; 0 for never.
+
+    differences: -1, 0 or 1, shape (comparisons, seeds). Returns two arrays of shape (comparisons,).
+    """
     looks = slice(tasks - 1, None, tasks)
     won = np.cumsum(differences == 1, axis=1, dtype=np.int32)[:, looks]
     lost = np.cumsum(differences == -1, axis=1, dtype=np.int32)[:, looks]
-    enough = -log(error_rate)
-    met, failed = log_evidence_of_pairs(won, lost) >= enough, log_evidence_of_pairs(lost, won) >= enough
+    pairs = np.arange(1, differences.shape[1] + 1)[looks]
+    met = log_evidence_of_pairs(won, lost, pairs, threshold) >= -log(error_rate)
+    failed = log_evidence_of_pairs(lost, won, pairs, -threshold) >= -log(error_rate)
     return _first(met, tasks), _first(failed, tasks)
 
 
 def sequential_seeds(
-    truth: Comparison, tasks: int = 4, error_rate: float = ERROR_RATE, comparisons: int = 1000
+    truth: Comparison,
+    tasks: int = 4,
+    error_rate: float = ERROR_RATE,
+    *,
+    threshold: float = 0.0,
+    comparisons: int = 1000,
 ) -> int | None:
-    """Median seeds after which a drop is decided, over simulated comparisons; None when it takes more than MOST."""
+    """Median seeds after which "the difference is at least `threshold`" is decided as it is true.
+
+    Over simulated comparisons; None when it takes more than MOST.
+    """
     most = 64
     while most <= MOST:
-        _, failed = decisions(drawn(truth, comparisons, most, np.random.default_rng(0)), tasks, error_rate)
-        if (failed > 0).mean() > 0.5:
-            return int(np.sort(np.where(failed > 0, failed, most + 1))[comparisons // 2])
+        pairs = drawn(truth, comparisons, most, np.random.default_rng(0))
+        met, failed = decisions(pairs, tasks, error_rate, threshold)
+        right = met if truth.won - truth.lost >= threshold else failed
+        if (right > 0).mean() > 0.5:
+            return int(np.sort(np.where(right > 0, right, most + 1))[comparisons // 2])
         most *= 2
     return None
 

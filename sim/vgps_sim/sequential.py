@@ -82,9 +82,13 @@ def _lower(seen: Counts, error_rate: float) -> float:
     return low
 
 
-def log_evidence_of_pairs(won: NDArray, lost: NDArray) -> NDArray[np.float64]:
-    """`log_evidence_above` no difference, for many comparisons: arrays of pairs that only one side solved."""
+def log_evidence_of_pairs(won: NDArray, lost: NDArray, pairs: NDArray, mean: float = 0.0) -> NDArray[np.float64]:
+    """`log_evidence_above` for the differences of many comparisons at once.
+
+    won, lost, pairs: arrays of counts that fit together: pairs that only one side solved, and all pairs.
+    """
     total = np.full(np.shape(won), -np.inf)
     for share, weight in zip(SHARES, WEIGHTS, strict=True):
-        total = np.logaddexp(total, won * np.log1p(share) + lost * np.log1p(-share) + np.log(weight))
+        loss, tie, win = (np.log1p(share * (step / (mean + 1) - 1)) for step in range(3))
+        total = np.logaddexp(total, won * win + lost * loss + (pairs - won - lost) * tie + np.log(weight))
     return total
