@@ -45,12 +45,12 @@ class Comparison:
 
 
 def power(truth: Comparison, seeds: int, level: float = ERROR_RATE) -> float:
-    """Probability that McNemar's exact two-sided test finds a drop on so many seeds."""
-    differ = np.arange(seeds + 1)
-    # The most wins among the pairs that differ that still show a drop.
+    """Probability that McNemar's exact two-sided test finds the difference, in its direction, on so many seeds."""
+    differ, share = np.arange(seeds + 1), min(truth.won, truth.lost) / (truth.won + truth.lost)
+    # The most pairs that the worse side may win, among those that differ.
     most = binom.ppf(level / 2, differ, 0.5) - 1
     most += binom.cdf(most + 1, differ, 0.5) <= level / 2
-    finds = binom.cdf(most, differ, truth.won / (truth.won + truth.lost))
+    finds = binom.cdf(most, differ, share)
     return float((binom.pmf(differ, seeds, truth.won + truth.lost) * finds).sum())
 
 

@@ -85,7 +85,7 @@ def paired_bootstrap(
 
 
 ENOUGH_SEEDS = 20  # of each task; with n, the stratified bootstrap is too narrow by a factor of sqrt(1 - 1/n)
-ENOUGH_CHANGES = 10  # pairs outside the most frequent of won, lost and equal; with fewer, resamples hardly differ
+ENOUGH_CHANGES = 10  # pairs that ended otherwise than most of their task; with fewer, resamples are nearly alike
 
 
 def paired_interval(
@@ -99,11 +99,11 @@ def paired_interval(
     difference = np.asarray(treatment, dtype=int) - np.asarray(baseline, dtype=int)
     if not len(difference):
         return (-1.0, 1.0), "exact"
-    tasks = [str(s) for s in strata] if strata is not None else [""] * len(difference)
-    fewest = np.unique(tasks, return_counts=True)[1].min()
-    won, lost = int((difference > 0).sum()), int((difference < 0).sum())
-    changes = len(difference) - max(won, lost, len(difference) - won - lost)
-    if fewest < ENOUGH_SEEDS or changes < ENOUGH_CHANGES:
+    tasks = np.array([str(s) for s in strata] if strata is not None else [""] * len(difference))
+    counts = [np.bincount(difference[tasks == task] + 1, minlength=3) for task in np.unique(tasks)]
+    changes = sum(count.sum() - count.max() for count in counts)
+    if min(count.sum() for count in counts) < ENOUGH_SEEDS or changes < ENOUGH_CHANGES:
+        lost, _, won = np.sum(counts, axis=0).tolist()
         return exact_interval(won, lost, len(difference)), "exact"
     return paired_bootstrap(treatment, baseline, strata), "bootstrap"
 
