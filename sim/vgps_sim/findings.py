@@ -44,12 +44,11 @@ def find(evaluation: Evaluation) -> Finding:
         return Finding("none", "No result", f"no seed was played to its end by both {baseline} and {treatment}.")
     both = evaluation.outcomes[treatment].keys() & evaluation.outcomes[baseline].keys()
     ours, theirs = (sum(evaluation.outcomes[name][p].success for p in both) for name in (treatment, baseline))
+    low, high = main_interval(evaluation)
     if evaluation.error_rate is None:
-        low, high = pair.ci95
         interval = f"95 % interval {points(low)} to {points(high)}, McNemar p {p_value(pair.mcnemar_p)}"
         proven = pair.mcnemar_p < PROVEN
-    else:  # the number of seeds followed from the outcomes, so neither the interval nor p hold
-        low, high = bounds_at_all_times(evaluation, treatment, baseline)
+    else:
         interval = f"between {points(low)} and {points(high)} by bounds that hold at all times"
         proven = True
     detail = (
@@ -67,6 +66,19 @@ def find(evaluation: Evaluation) -> Finding:
     if pair.difference < 0:
         return Finding("unclear", f"{subject} did worse, but that is not proven", detail + " More seeds would tell.")
     return Finding("unclear", f"{subject} made no difference", detail)
+
+
+def main_interval(evaluation: Evaluation) -> tuple[float, float]:
+    """Of the second condition minus the first; (-1, 1) when there is nothing to compare.
+
+    In a sequential evaluation the number of seeds follows from the outcomes, so its bounds hold and `ci95` does not.
+    """
+    names = [c.name for c in evaluation.conditions]
+    if len(names) < 2:
+        return -1.0, 1.0
+    if evaluation.error_rate is None:
+        return evaluation.pair(names[1], names[0]).ci95
+    return bounds_at_all_times(evaluation, names[1], names[0])
 
 
 def percent(part: int, whole: int) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts at the end and after every round: what they say, when they stop, and that the order of finishing is no matter."""
+"""Verdicts at the end and after every round: what they say, and when they stop, whichever episode is finished first."""
 
 from __future__ import annotations
 
@@ -69,7 +69,12 @@ def test_verdicts(rows, text: str, fixed: str, sequential: str) -> None:
 def test_nothing_played_is_no_verdict(error_rate: float | None) -> None:
     made = replace(evaluation({"baseline": [1, 1], "candidate": []}), error_rate=error_rate, planned=2)
     verdict = judge(made, [parse("candidate-baseline>=0", SIDES)])[0]
-    assert (verdict.state, verdict.value, verdict.lower, verdict.to_json()["interval"]) == ("undecided", None, None, None)
+    assert (verdict.state, verdict.value, verdict.lower, verdict.to_json()["interval"]) == (
+        "undecided",
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("error_rate", [None, 0.05])
@@ -176,7 +181,9 @@ def test_the_decision_does_not_depend_on_which_episode_ends_first(seed: int, tas
     chance = random.Random(seed)
     pairs = paired_seeds([f"t{i}" for i in range(tasks)], range(48))
     rows = [[Job(Condition(side), *pair) for side in SIDES] for pair in pairs]
-    success = {job.key: chance.random() < (better if job.condition.name == "candidate" else 0.3) for r in rows for job in r}
+    success = {
+        job.key: chance.random() < (better if job.condition.name == "candidate" else 0.3) for r in rows for job in r
+    }
     requirement = parse("candidate-baseline>=0", SIDES)
 
     def decided(order: list[Job]) -> tuple[bool, int]:
