@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json as json_module
-import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
@@ -119,11 +119,14 @@ def require_writable(path: Path) -> None:
     """Raise UsageError where a result could not be written, before anything is played."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK) and not path.is_dir()
-    except OSError:
-        writable = False
-    if not writable:
-        raise UsageError(f"cannot write {path}; give a file in a folder that you may write to")
+        with tempfile.TemporaryFile(dir=path.parent):  # tried, because rights alone do not say it of every folder
+            pass
+    except OSError as error:
+        reason = error.strerror
+    else:
+        reason = "it is a folder" if path.is_dir() else ""
+    if reason:
+        raise UsageError(f"cannot write {path} ({reason}); give a file in a folder that you may write to")
 
 
 def write(evaluation: Evaluation, json: Path | None, junit: Path | None) -> None:

@@ -30,7 +30,7 @@ class Advice(ProgressOptions):
 
 @dataclass(frozen=True)
 class UpCommand:
-    options: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
+    graph: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
     progress: Advice = field(default_factory=Advice)  # who says on /progress how far along it is
     trust: Path | None = None  # file of `vgps train trust`: abstain above its threshold
     log: Path = Path("runs/log")  # folder for the output of the nodes
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
     command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
     command.progress.require()
-    o = command.options
+    o = command.graph
     side = Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection)
     if command.trust is not None:
         side = side.trusting(command.trust)
