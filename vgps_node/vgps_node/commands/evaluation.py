@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from vgps_models.errors import UsageError
+from vgps_models.errors import MissingDependencyError, UsageError
 from vgps_models.files import write_whole
 from vgps_node.eval_config import EvalConfig
 from vgps_sim.requirements import exit_code
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
     bare: the policy's one sample. guided: the critic's choice among K. abstaining: the same, but the policy's one
     sample where the critic is in doubt. random, worst: a random and the critic's worst of K. filtered: a policy
-    cloned from the successful episodes alone, one sample. oracle: each of K is tried out in a copy of the world and
-    continued by the scripted expert, and the one that is done soonest is taken; it needs the simulator. baseline,
-    candidate: the policies of --baseline and --policy, each bare or, with a critic, guided.
+    cloned from the successful episodes alone, one sample. oracle: every candidate is tried out in a copy of the world,
+    the scripted expert goes on from there, and the one after which it succeeds soonest is executed; it needs the
+    simulator. baseline, candidate: the policies of --baseline and --policy, each bare or, with a critic, guided.
 
     Exit code: 0 all was played and every requirement is met, 1 an error, 2 a wrong command, 3 a requirement failed,
     4 a requirement is undecided, 130 and 143 stopped by Ctrl-C and SIGTERM. What was played is kept in all cases.
@@ -108,8 +108,12 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
 def _source(config: EvalConfig, log: Path):
     if not config.ros:
         return nullcontext()
-    from vgps_node.session import RosSession
-
+    try:
+        from vgps_node.session import RosSession
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"--ros needs ROS 2, and there is no module {error.name}; `vgps doctor` says how to get it"
+        ) from error
     session = RosSession(config.graph(), log)
     print("starting the ROS graph", file=sys.stderr)
     return session
