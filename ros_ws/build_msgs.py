@@ -2,10 +2,13 @@
 
     .venv/bin/python ros_ws/build_msgs.py            build if the interfaces changed
     .venv/bin/python ros_ws/build_msgs.py --check    exit 0 if they are built and fresh, 1 if not
+    .venv/bin/python ros_ws/build_msgs.py FOLDER     build the interface package in FOLDER into the environment as well
 
-On the pip wheels of ROS 2 and on a sourced ROS 2 alike the result lies in `sys.prefix`, so
-nothing has to be sourced. On a ROS 2 workstation `colcon build` of the workspace works as well.
-Standard library only: it runs before anything else is installed.
+On the pip wheels of ROS 2 and on a sourced ROS 2 alike the result lies in `sys.prefix`, so nothing has to be sourced
+for `vgps`. Its Python modules lie in a folder of their own, so that the `ros2` of a sourced ROS 2, which has another
+Python, can be given them without the other libraries of the environment. The wheels lack tf2_msgs; what /tf needs of it
+is built too. On a ROS 2 workstation `colcon build` works as well. Standard library only: it runs before anything else
+is installed.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = "vgps_msgs"
-SOURCE = Path(__file__).resolve().parent / "src" / PACKAGE
+HERE = Path(__file__).resolve().parent
+SOURCE = HERE / "src" / PACKAGE
+MISSING_IN_WHEELS = HERE / "wheels" / "tf2_msgs"
+PYTHON_FOLDER = "ros/python"  # of the prefix
 
 
 class BuildError(RuntimeError):
@@ -51,23 +57,23 @@ def rclpy_version() -> str:
 
 
 def fingerprint(source: Path = SOURCE, ros: str | None = None) -> str:
-    """Hash of interface files, Python and rclpy: what makes a build stale."""
+    """Hash of interface files, Python, rclpy and layout: what makes a build stale."""
     digest = hashlib.sha256()
     for path in interface_files(source):
         digest.update(path.relative_to(source).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    facts = (platform.python_version(), platform.machine(), sys.base_prefix, ros or rclpy_version())
+    facts = (platform.python_version(), platform.machine(), sys.base_prefix, PYTHON_FOLDER, ros or rclpy_version())
     digest.update("\0".join(facts).encode())
     return digest.hexdigest()
 
 
-def stamp_file(prefix: Path) -> Path:
+def stamp_file(prefix: Path, package: str = PACKAGE) -> Path:
     """Where a finished build leaves its fingerprint."""
-    return prefix / "share" / PACKAGE / "build.stamp"
+    return prefix / "share" / package / "build.stamp"
 
 
-def is_fresh(prefix: Path, expected: str) -> bool:
+def is_fresh(prefix: Path, expected: str, package: str = PACKAGE) -> bool:
     """Whether `prefix` holds a finished build with this fingerprint."""
-    stamp = stamp_file(prefix)
+    stamp = stamp_file(prefix, package)
     return stamp.is_file() and stamp.read_text().strip() == expected
 
 
@@ -108,11 +114,12 @@ def require_tools(path: str) -> None:
         raise BuildError(f"{header} is missing; run `sudo apt-get install python3-dev`")
 
 
-def remove_old(prefix: Path, site: Path) -> None:
+def remove_old(prefix: Path, package: str) -> None:
     """Forget an older build, so that a message which was deleted is not still there."""
-    for folder in (prefix / "share" / PACKAGE, prefix / "include" / PACKAGE, site / PACKAGE):
-        shutil.rmtree(folder, ignore_errors=True)
-    for library in (prefix / "lib").glob(f"lib{PACKAGE}__*.so"):
+    site = Path(sysconfig.get_path("purelib"))  # where earlier versions put the modules
+    for folder in (prefix / "share", prefix / "include", site, prefix / PYTHON_FOLDER):
+        shutil.rmtree(folder / package, ignore_errors=True)
+    for library in (prefix / "lib").glob(f"lib{package}__*.so"):
         library.unlink()
 
 
@@ -125,10 +132,10 @@ def alone(prefix: Path) -> Iterator[None]:
         yield
 
 
-def build(prefix: Path) -> None:
-    """Configure, build and install into `prefix`. Raises BuildError with the end of the log."""
-    site = Path(sysconfig.get_path("purelib"))
-    work = prefix / "var" / f"{PACKAGE}_build"
+def build(prefix: Path, source: Path) -> None:
+    """Configure, build and install one package into `prefix`. Raises BuildError with the end of the log."""
+    package = source.name
+    work = prefix / "var" / f"{package}_build"
     roots = [str(prefix), *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]
     env = os.environ | {
         "PATH": os.pathsep.join([str(prefix / "bin"), os.environ.get("PATH", "")]),
@@ -145,10 +152,10 @@ def build(prefix: Path) -> None:
         "CMAKE_C_FLAGS_RELEASE": "-O1",
         "Python3_EXECUTABLE": sys.executable,
         "Python3_FIND_VIRTUALENV": "ONLY",
-        "PYTHON_INSTALL_DIR": site.relative_to(prefix),
+        "PYTHON_INSTALL_DIR": PYTHON_FOLDER,
         "BUILD_TESTING": "OFF",
     }
-    configure = ["cmake", "-G", "Ninja", "-S", str(SOURCE), "-B", str(work)]
+    configure = ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(work)]
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     with (work / "build.log").open("w+") as log:
@@ -157,9 +164,19 @@ def build(prefix: Path) -> None:
             ["cmake", "--build", str(work)],
         ):
             run(command, env, log)
-        remove_old(prefix, site)
+        remove_old(prefix, package)
         run(["cmake", "--install", str(work)], env, log)
     shutil.rmtree(work)
+    site = Path(sysconfig.get_path("purelib"))
+    (site / f"{PACKAGE}.pth").write_text(f"{prefix / PYTHON_FOLDER}\n")
+
+
+def sources(prefix: Path) -> list[Path]:
+    """Packages that this environment needs: ours, and what its ROS 2 lacks."""
+    roots = [prefix, *map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))]
+    ours = stamp_file(prefix, MISSING_IN_WHEELS.name).is_file()
+    there = any((root / "share" / MISSING_IN_WHEELS.name / "package.xml").is_file() for root in roots)
+    return [SOURCE, MISSING_IN_WHEELS] if ours or not there else [SOURCE]
 
 
 def run(command: list[str], env: dict[str, str], log) -> None:
@@ -172,24 +189,30 @@ def run(command: list[str], env: dict[str, str], log) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, help="an interface package besides ours")
     parser.add_argument("--check", action="store_true", help="only say whether the build is fresh")
     parser.add_argument("--force", action="store_true", help="build even if it is fresh")
     arguments = parser.parse_args()
-    prefix, expected = Path(sys.prefix), fingerprint()
-    if is_fresh(prefix, expected) and not arguments.force:
-        print(f"{PACKAGE} is built and fresh in {prefix}")
+    prefix = Path(sys.prefix)
+    wanted = sources(prefix) if arguments.folder is None else [arguments.folder.resolve()]
+
+    def stale() -> list[Path]:
+        return [s for s in wanted if arguments.force or not is_fresh(prefix, fingerprint(s), s.name)]
+
+    names = ", ".join(source.name for source in wanted)
+    if not stale():
+        print(f"{names}: built and fresh in {prefix}")
         return 0
     if arguments.check:
-        print(f"{PACKAGE} is missing or older than its interface files; run `make setup`")
+        print(f"{names}: missing or older than the interface files; run `make setup`")
         return 1
     if rclpy_version() == "none":
         raise BuildError("no rclpy in this environment; run `make setup`")
     with alone(prefix):
-        if is_fresh(prefix, expected) and not arguments.force:
-            return 0
-        build(prefix)
-        stamp_file(prefix).write_text(expected + "\n")
-    print(f"{PACKAGE} built into {prefix}")
+        for source in stale():
+            build(prefix, source)
+            stamp_file(prefix, source.name).write_text(fingerprint(source) + "\n")
+    print(f"{names}: built into {prefix}")
     return 0
 
 

@@ -95,14 +95,45 @@ def test_a_failed_command_says_where_its_log_is_and_how_to_go_on(
 
 
 def test_links_are_those_of_the_wheel_and_can_be_laid_again(tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
+    """Links to files in real folders, for ros2launch does not follow links to folders."""
+    old = tmp_path / "share" / "vgps" / "launch"  # as earlier versions laid it
+    old.parent.mkdir(parents=True)
+    old.symlink_to(ROOT / "launch")
     for _ in range(2):
-        bootstrap.link_into(tmp_path, site)
-    assert (tmp_path / "share/vgps/launch/config/fastdds.xml").is_file()
+        bootstrap.link_into(tmp_path)
+        assert (ROOT / "launch" / "sim.launch.py").is_file()
+    assert not old.is_symlink() and (old / "sim.launch.py").is_symlink()
+    assert (old / "config/fastdds.xml").is_file()
     assert (tmp_path / "share/ament_index/resource_index/packages/vgps").is_file()
     assert os.access(tmp_path / "lib/vgps/sim_node", os.X_OK)
-    assert all(Path(line).is_dir() for line in (site / "vgps_dev.pth").read_text().splitlines())
+    stale, own = old / "gone.launch.py", old / "mine.launch.py"
+    stale.symlink_to(ROOT / "launch" / "gone.launch.py")
+    own.write_text("# somebody's own")
+    bootstrap.link_into(tmp_path)
+    assert not stale.is_symlink() and own.is_file()
+
+
+@pytest.mark.parametrize("sourced", [False, True])
+def test_the_shell_setup_adds_vgps_and_takes_nothing_away(tmp_path: Path, sourced: bool) -> None:
+    (tmp_path / "with space").mkdir()
+    bootstrap.write_shell_setup(tmp_path / "with space", sourced)
+    names = ("AMENT_PREFIX_PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "PATH")
+    show = "; ".join(f'printf "%s\\n" "${name}"' for name in names)
+    line = f". '{tmp_path}/with space/setup.sh'; {show}"
+
+    def sourcing(**environment: str) -> list[str]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], env={"PATH": os.environ["PATH"]} | environment,
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.splitlines()
+
+    prefix = f"{tmp_path}/with space"
+    ament, python, libraries, path = sourcing(AMENT_PREFIX_PATH="/opt/ros/jazzy", PYTHONPATH="/theirs")
+    assert ament == f"{prefix}:/opt/ros/jazzy" and path == f"{os.environ['PATH']}:{prefix}/bin"
+    assert python == (f"{prefix}/ros/python:/theirs" if sourced else "/theirs")
+    assert libraries == (f"{prefix}/lib" if sourced else "")
+    assert sourcing()[0] == prefix
 
 
 @pytest.mark.parametrize("name", INTERFACES)

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {"vgps_models": "models", "vgps_sim": "sim", "vgps_calibration": "calibration", "vgps_node": "vgps_node"}
-GROUND = ("__init__.py", "spaces.py", "errors.py", "contract.py")  # of vgps_models: what every machine can import
+# Of vgps_models: what every machine can import.
+GROUND = ("__init__.py", "spaces.py", "errors.py", "limits.py", "resources.py", "contract.py")
 GROUND_LIBRARIES = {"numpy", "yaml"}
 ROS = {"rclpy", "launch", "launch_ros", "ament_index_python", "rcl_interfaces", "builtin_interfaces", "std_srvs"}
 LONGEST = 400  # lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -33,10 +34,20 @@ DISTRIBUTIONS = {
     "serial": "pyserial",
     "open_clip": "open-clip-torch",
 }
-# Come with ROS 2 beside the *_msgs packages; the last three only from a workstation.
-ROS = {"rclpy", "rcl_interfaces", "std_srvs", "builtin_interfaces", "launch", "launch_ros", "tf2_ros"}
-MESSAGES = ROOT / "ros_ws" / "src" / "vgps_msgs"
-PACKAGE_FILES = [ROOT / "package.xml", MESSAGES / "package.xml"]
+# Come with ROS 2 beside the *_msgs packages.
+ROS = {"ament_index_python", "rclpy", "rcl_interfaces", "std_srvs", "builtin_interfaces", "launch", "launch_ros"}
+# Keys of rosdep that name a package of the distribution. Keys that end in -pip install into the system's Python.
+ROSDEP_KEYS = {
+    "jinja2": "python3-jinja2",
+    "numpy": "python3-numpy",
+    "PIL": "python3-pil",
+    "rich": "python3-rich",
+    "scipy": "python3-scipy",
+    "yaml": "python3-yaml",
+}
+WORKSPACE = ROOT / "ros_ws" / "src"
+PACKAGE, MESSAGES = WORKSPACE / "vgps", WORKSPACE / "vgps_msgs"
+PACKAGE_FILES = [PACKAGE / "package.xml", MESSAGES / "package.xml", ROOT / "ros_ws/wheels/tf2_msgs/package.xml"]
 
 
 def requirements() -> list[Requirement]:
@@ -81,11 +92,17 @@ def test_every_import_is_declared(package: str) -> None:
         assert distribution in declared, f"{where} import {name}, but pyproject.toml does not ask for {distribution}"
 
 
-def test_every_ros_import_is_in_package_xml() -> None:
-    for name, where in imported(ROOT / "vgps_node" / "vgps_node").items():
-        if name in ROS or name.endswith("_msgs"):
-            lazy = name in ("tf2_msgs", "tf2_ros")  # published only where they exist
-            assert lazy or name in depends(ROOT / "package.xml"), f"{where} import {name}; add it to package.xml"
+def test_package_xml_names_what_is_imported_and_no_more() -> None:
+    """ROS packages by the imports of nodes and launch files, Python libraries by those that distributions package."""
+    ros = {name: where for name, where in imported(ROOT / "vgps_node" / "vgps_node").items() if is_ros(name)}
+    ros |= {name: where for name, where in imported(ROOT / "launch").items() if is_ros(name)}
+    libraries = {name for folder in FLOORS.items() for name in imported(ROOT / folder[1] / folder[0])}
+    expected = set(ros) | {key for name, key in ROSDEP_KEYS.items() if name in libraries} | {"ros2launch"}
+    assert depends(PACKAGE / "package.xml") == expected
+
+
+def is_ros(name: str) -> bool:
+    return name in ROS or name.endswith("_msgs")
 
 
 def test_pins_lie_in_the_open_ranges() -> None:
@@ -127,13 +144,113 @@ def test_interfaces_use_only_declared_packages() -> None:
             assert f"find_package({package} " in cmake, f"{path.name} uses {package}; add it to CMakeLists.txt"
 
 
-@pytest.mark.parametrize("script", sorted(p.name for p in (ROOT / "vgps_node" / "scripts").iterdir() if p.is_file()))
-def test_node_scripts_start_something_that_exists(script: str) -> None:
-    path = ROOT / "vgps_node" / "scripts" / script
-    assert path.stat().st_mode & 0o111, f"{script} is not executable"
-    module = ROOT / "vgps_node" / "vgps_node" / f"{script}.py"
+def scripts() -> list[Path]:
+    return sorted(path for path in (ROOT / "vgps_node" / "scripts").iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize("script", scripts(), ids=lambda path: path.name)
+def test_scripts_start_a_module_that_exists(script: Path) -> None:
+    assert script.stat().st_mode & 0o111, f"{script.name} is not executable"
+    assert script.read_text() == (script.parent / "vgps").read_text(), "all scripts are links to one file"
+    module = ROOT / "vgps_node" / "vgps_node" / ("cli.py" if script.name == "vgps" else f"{script.name}.py")
     names = {node.name for node in ast.parse(module.read_text()).body if isinstance(node, ast.FunctionDef)}
-    assert f"from vgps_node.{script} import main" in path.read_text() and "main" in names
+    assert "main" in names
+
+
+def start_script(prefix: Path, name: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (prefix / "lib" / "vgps").mkdir(parents=True, exist_ok=True)
+    script = prefix / "lib" / "vgps" / name
+    if not script.exists():
+        script.symlink_to(ROOT / "vgps_node" / "scripts" / name)
+    clean = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "")}
+    return subprocess.run([script, "--help"], capture_output=True, text=True, env=clean | environment)
+
+
+def fake_python(path: Path) -> Path:
+    """A program that prints its path and what it was given."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\necho {path} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_a_script_runs_under_the_python_that_has_vgps(tmp_path: Path) -> None:
+    """VGPS_PYTHON, then the environment that the script lies in, then the active one, then python3."""
+    prefix, named = tmp_path / "with space", fake_python(tmp_path / "named")
+    on_path = fake_python(tmp_path / "bin" / "python3")
+    active = fake_python(tmp_path / "active" / "bin" / "python3")
+    path = f"{on_path.parent}:{os.environ['PATH']}"
+    script = prefix / "lib" / "vgps" / "gate_node"
+    assert start_script(prefix, "gate_node", PATH=path).stdout == f"{on_path} {script} --help\n"
+    assert str(active) in start_script(prefix, "gate_node", PATH=path, VIRTUAL_ENV=str(tmp_path / "active")).stdout
+    own = prefix / "bin" / "python3"
+    own.parent.mkdir()
+    own.symlink_to(fake_python(tmp_path / "own"))
+    (prefix / "pyvenv.cfg").touch()
+    found = start_script(prefix, "gate_node", PATH=path, VIRTUAL_ENV=str(tmp_path / "active")).stdout
+    assert found == f"{tmp_path / 'own'} {script} --help\n"
+    assert str(named) in start_script(prefix, "gate_node", VGPS_PYTHON=str(named)).stdout
+
+
+def test_a_script_says_which_python_lacks_which_module(tmp_path: Path) -> None:
+    done = start_script(tmp_path, "describe_graph", VGPS_PYTHON=str(Path(sys.base_prefix) / "bin" / "python3"))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "has no module vgps_node" in done.stderr and "VGPS_PYTHON" in done.stderr
+    done = start_script(tmp_path, "vgps", VGPS_PYTHON=sys.executable)
+    assert done.returncode == 0 and done.stdout.startswith("usage: vgps COMMAND")
+
+
+def test_colcon_finds_both_packages_and_can_read_their_metadata(tmp_path: Path) -> None:
+    """As colcon does: no package above another, setup.py run in its folder, its data read back by literal_eval."""
+    known = ["git", "-C", str(ROOT), "ls-files", "*package.xml"]
+    listed = subprocess.run(known, capture_output=True, text=True, check=True).stdout.split()
+    found = [(ROOT / path).parent for path in listed]
+    ignored = [path.parent for path in (ROOT / "ros_ws").rglob("COLCON_IGNORE")]
+    packages = [path for path in found if not any(path.is_relative_to(folder) for folder in ignored)]
+    assert sorted(packages) == [PACKAGE, MESSAGES]
+    for folder in (ROOT, WORKSPACE, ROOT / "ros_ws"):
+        assert not (folder / "setup.py").exists() and not (folder / "package.xml").exists()
+    code = (
+        "from distutils.core import run_setup\n"
+        "dist = run_setup('setup.py', script_args=['--dry-run'], stop_after='config')\n"
+        "skip = ('cmdclass', 'distclass', 'ext_modules', 'metadata')\n"
+        "data = {k: v for k, v in vars(dist).items() if k[0] != '_' and not callable(v) and k not in skip}\n"
+        "skip = ('license_files', 'provides_extras')\n"
+        "data['metadata'] = {k: v for k, v in vars(dist.metadata).items() if k not in skip}\n"
+        "print(repr({k: v for k, v in data.items() if k not in dist.display_option_names}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"import setuptools\n{code}"], cwd=PACKAGE, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    data = ast.literal_eval(done.stdout)
+    assert data["metadata"]["name"] == "vgps" and data["metadata"]["version"] == PROJECT["version"]
+    assert {name.split(".")[0] for name in data["packages"]} == set(FLOORS)
+    assert {"vgps_models.data", "vgps_node.commands"} <= set(data["packages"])
+    carried = {f"{target}/{Path(source).name}" for target, sources in data["data_files"] for source in sources}
+    assert set(ament_files()) <= carried and "bin/vgps" in carried
+    for sources in dict(data["data_files"]).values():
+        assert all((PACKAGE / source).is_file() for source in sources)
+    for package, patterns in project_package_data().items():
+        folder = PACKAGE / package
+        matched = {path for pattern in data["package_data"][package] for path in folder.glob(pattern)}
+        assert matched == {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+
+
+def ament_files() -> dict[str, Path]:
+    """Where the files of the ament package go in a prefix."""
+    files = {
+        f"share/vgps/launch/{p.relative_to(ROOT / 'launch')}": p for p in (ROOT / "launch").rglob("*") if p.is_file()
+    }
+    files = {place: path for place, path in files.items() if "__pycache__" not in place}
+    files |= {f"lib/vgps/{path.name}": path for path in scripts()}
+    files["share/vgps/package.xml"] = PACKAGE / "package.xml"
+    files["share/ament_index/resource_index/packages/vgps"] = PACKAGE / "resource" / "vgps"
+    return files
+
+
+def project_package_data() -> dict[str, list[str]]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
 
 
 def test_console_script_exists() -> None:
@@ -148,9 +265,9 @@ def test_the_wheel_carries_everything(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for folder in (*FLOORS.values(), "launch", "ros_ws/resource"):
-        shutil.copytree(ROOT / folder, source / folder, ignore=ignore)
-    for name in ("pyproject.toml", "setup.py", "package.xml", "LICENSE", "README.md"):
+    for folder in (*FLOORS.values(), "launch", "ros_ws/src/vgps"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=ignore, symlinks=folder.startswith("ros_ws"))
+    for name in ("pyproject.toml", "LICENSE", "README.md"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, source)
     command = [
@@ -171,9 +288,7 @@ def test_the_wheel_carries_everything(tmp_path: Path) -> None:
     info = f"vgps-{PROJECT['version']}"
     assert {name.split("/")[0] for name in names} == {*FLOORS, f"{info}.data", f"{info}.dist-info"}
     data = {name.removeprefix(f"{info}.data/data/") for name in names if name.startswith(f"{info}.data/data/")}
-    assert {"share/vgps/package.xml", "share/ament_index/resource_index/packages/vgps", "lib/vgps/sim_node"} <= data
-    assert {f"share/vgps/launch/{p.name}" for p in (ROOT / "launch").glob("*.launch.py")} <= data
-    assert {f"share/vgps/launch/config/{p.name}" for p in (ROOT / "launch" / "config").iterdir()} <= data
+    assert data == set(ament_files())
     expected = {
         str(p.relative_to(ROOT / folder)) for folder in FLOORS.values() for p in (ROOT / folder).rglob("*/*.py")
     }

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from vgps_models.checkpoint_files import SHIPPED, CheckpointError, card_of, find, without_card
 from vgps_models.critics import resnet
 from vgps_models.critics.network import Critic, CriticConfig, QEnsemble
-from vgps_models.errors import DataError, SpecError, UnknownNameError
-from vgps_models.files import write_whole
+from vgps_models.errors import SpecError, UnknownNameError
+from vgps_models.files import not_the_file, write_whole, wrong_weights
 from vgps_models.icvf.frames import FrameEncoder, FrameValues
 from vgps_models.icvf.network import MultilinearConfig, MultilinearValue
 from vgps_models.perception import views
@@ -40,18 +43,13 @@ from vgps_models.progress.vlmrm.own import OwnModel
 from vgps_models.spaces import ActionSpec, Normaliser
 
 FORMAT = "vgps-checkpoint-1"
-SHIPPED = Path(__file__).parent / "checkpoints"
 M = TypeVar("M", bound=nn.Module)
 E = TypeVar("E", bound=Eyes)
+P = ParamSpec("P")
+R = TypeVar("R")
+# What reading a card raises that lacks something, or has it of another type or size.
+UNFIT = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError)
 SENTENCES = "sentences"  # the tensor with the embeddings of `Card.instructions`
-
-
-class CheckpointError(DataError):
-    """A checkpoint that must not be used; `field` says which part of it does not fit."""
-
-    def __init__(self, path: Path | str, field: str, problem: str) -> None:
-        super().__init__(f"checkpoint {path}: {field}: {problem}")
-        self.field = field
 
 
 @dataclass(frozen=True)
@@ -107,54 +105,90 @@ def save(path: Path, card: Card, modules: Mapping[str, nn.Module], language: Lan
     return card
 
 
-def find(name: str | Path) -> Path:
-    """A path, or the name of a shipped checkpoint -> its .safetensors file."""
-    path = Path(name)
-    if path.suffix != ".safetensors":
-        path = path.with_name(path.name + ".safetensors")
-    for candidate in (path, SHIPPED / path.name if path.parent == Path(".") else path):
-        if candidate.is_file():
-            return candidate
-    raise UnknownNameError("checkpoint", str(name), [*shipped(), "<path to a .safetensors file>"])
-
-
-def shipped() -> list[str]:
-    """Names of the checkpoints that came with this installation."""
-    return sorted(p.stem for p in SHIPPED.glob("*.safetensors"))
+def shipped(kind: str = "") -> list[str]:
+    """Names of the checkpoints that came with this installation, of one kind or of all."""
+    names = sorted(p.stem for p in SHIPPED.glob("*.safetensors"))
+    return [name for name in names if not kind or read_card(SHIPPED / name).kind == kind]
 
 
 def read_card(name: str | Path) -> Card:
     """The card alone: cheap, and needs no weights."""
-    path = find(name).with_suffix(".json")
+    weights = find(name)
+    path = card_of(weights)
     try:
-        data = json.loads(path.read_text())
+        if (other := not_the_file(path)) is not None:
+            raise CheckpointError(path, "card", other)
+        data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CheckpointError(path, "card", "is missing; it belongs beside the weights") from None
-    except ValueError as error:
+        raise CheckpointError(path, "card", f"is missing; {without_card(weights)}") from None
+    except OSError as error:
+        raise CheckpointError(path, "card", f"cannot be read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(path, "card", f"is not JSON ({error}); copy or train it again") from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
-        raise CheckpointError(path, "format", f"is {found!r}; this version reads {FORMAT!r}")
+        newer = isinstance(found, str) and found.startswith(FORMAT.rstrip("0123456789"))
+        advice = "; it was made by another version of vgps: update vgps, or train it again" if newer else ""
+        raise CheckpointError(path, "format", f"is {found!r}; this version reads {FORMAT!r}{advice}")
     try:
         return Card.from_json(data)
-    except (TypeError, KeyError, AttributeError) as error:
+    except UNFIT as error:
         raise CheckpointError(path, "card", f"does not hold what it must ({error})") from None
+
+
+def verify(name: str | Path, kind: str) -> Card:
+    """The card of a checkpoint that is whole and of this kind. What commands ask before they start anything.
+
+    Raises CheckpointError and UnknownNameError, as loading it would.
+    """
+    return _whole(name, kind)[0]
 
 
 def read(name: str | Path, kind: str) -> tuple[Card, dict[str, Tensor]]:
     """Card and tensors, refused unless they are of this kind and whole."""
+    card, weights = _whole(name, kind)
+    try:
+        return card, load_tensors(weights)
+    except SafetensorError as error:
+        raise CheckpointError(name, "weights", f"cannot be read ({error})") from None
+
+
+def _whole(name: str | Path, kind: str) -> tuple[Card, bytes]:
     path, card = find(name), read_card(name)
     if card.kind != kind:
-        raise CheckpointError(path, "kind", f"is '{card.kind}', not '{kind}'")
-    weights = path.read_bytes()
+        others = ", ".join(shipped(kind))
+        raise CheckpointError(
+            path, "kind", f"is '{card.kind}', not '{kind}'" + (f"; shipped of that kind: {others}" if others else "")
+        )
+    try:
+        if (wrong := wrong_weights(path)) is not None:
+            raise CheckpointError(path, "weights", f"the file {wrong}")
+        weights = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(path, "weights", f"cannot be read ({error.strerror or error})") from None
     if (found := hashlib.sha256(weights).hexdigest()) != card.weights_sha256:
         raise CheckpointError(
-            path, "weights_sha256", f"{found[:12]}.. is not the card's {card.weights_sha256[:12]}..; "
-            f"the file ({len(weights)} bytes) is truncated, damaged or of another checkpoint"
+            path, "weights", f"their sha256 {found[:12]}.. is not the card's {str(card.weights_sha256)[:12]}..; the "
+            f"file ({len(weights)} bytes) is damaged, or the card {card_of(path).name} is of another checkpoint"
         )  # fmt: skip
-    return card, load_tensors(weights)
+    return card, weights
 
 
+def refusing(load: Callable[Concatenate[str | Path, P], R]) -> Callable[Concatenate[str | Path, P], R]:
+    """A loader that refuses a card which does not describe its weights by CheckpointError."""
+
+    @wraps(load)
+    def refused(name: str | Path, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return load(name, *args, **kwargs)
+        except UNFIT as error:
+            problem = f"does not describe the weights ({type(error).__name__}: {error}); train the checkpoint again"
+            raise CheckpointError(name, "card", problem) from error
+
+    return refused
+
+
+@refusing
 def load_encoder(name: str | Path) -> tuple[Card, Encoder]:
     """A trained encoder, for training on top of it."""
     card, tensors = read(name, "encoder")
@@ -173,6 +207,7 @@ def make_encoder(architecture: Mapping[str, Any]) -> Encoder:
     return views.ViewsEncoder(views.ViewsConfig.from_json(architecture))
 
 
+@refusing
 def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> ChunkPolicy:
     """A policy ready to run.
 
@@ -181,10 +216,14 @@ def load_policy(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     torch.set_num_threads(threads)
     card, tensors = read(name, "policy")
     action, normaliser = _action(name, card, spec)
-    net = make_net(card.architecture["policy"])
+    try:
+        net = make_net(card.architecture["policy"])
+    except (SpecError, UnknownNameError) as error:
+        raise CheckpointError(name, "architecture.policy", f"does not fit the weights: {error}") from None
     return ChunkPolicy(_perception(name, card, tensors), module(name, net, tensors, "policy"), action, normaliser)
 
 
+@refusing
 def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: int = 1) -> Critic:
     """A critic ready to run; arguments as `load_policy`."""
     torch.set_num_threads(threads)
@@ -196,6 +235,7 @@ def load_critic(name: str | Path, *, spec: ActionSpec | None = None, threads: in
     return Critic(eyes, module(name, net, tensors, "critic"), action, normaliser)
 
 
+@refusing
 def load_progress(name: str | Path, *, threads: int = 1) -> Learned:
     """A learned estimator of progress ready to run. threads: of torch, for the whole process."""
     torch.set_num_threads(threads)
@@ -207,6 +247,7 @@ def load_progress(name: str | Path, *, threads: int = 1) -> Learned:
     )  # fmt: skip
 
 
+@refusing
 def load_video(name: str | Path) -> FrameValues:
     """The values of frames that `vgps train video` learned."""
     card, tensors = read(name, "encoder")
@@ -218,6 +259,7 @@ def load_video(name: str | Path) -> FrameValues:
     return module(name, values, tensors, "icvf").eval()
 
 
+@refusing
 def load_imagetext(name: str | Path, *, threads: int = 1) -> OwnModel:
     """An image-text model ready to run. threads: of torch, for the whole process."""
     torch.set_num_threads(threads)
@@ -230,6 +272,7 @@ def load_imagetext(name: str | Path, *, threads: int = 1) -> OwnModel:
     return OwnModel(_perception(name, card, tensors), module(name, net, tensors, "imagetext"), find(name).stem, fitted)
 
 
+@refusing
 def load_perception(name: str | Path, kind: str = "encoder") -> tuple[Card, Perception]:
     """Only the eyes of a checkpoint, ready to run."""
     card, tensors = read(name, kind)

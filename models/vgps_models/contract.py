@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import yaml
 
 from vgps_models.errors import DataError, SpecError
+from vgps_models.resources import launch_file
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,8 @@ class Contract:
     @classmethod
     def load(cls, path: Path | None = None) -> Contract:
         """Read `path`, or the contract that came with this package."""
-        path = path or default_path()
+        path = path or launch_file("config", "contract.yaml")
         return cls.from_yaml(path.read_text(), source=str(path))
-
-
-def default_path() -> Path:
-    """contract.yaml of a source tree, or of an installed wheel."""
-    places = [
-        Path(__file__).resolve().parents[2] / "launch" / "config" / "contract.yaml",
-        Path(sys.prefix) / "share" / "vgps" / "launch" / "config" / "contract.yaml",
-    ]
-    for place in places:
-        if place.is_file():
-            return place
-    raise DataError(f"contract.yaml is missing; looked for {' and '.join(map(str, places))}. Install vgps again.")
 
 
 def _feature(entry: Mapping[str, Any]) -> Feature:

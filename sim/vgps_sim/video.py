@@ -128,7 +128,7 @@ def render(
     shots = [replay(e, stage, camera=camera, judge=judge) for e in sides]
     instruction = get_task(sides[0].task).instruction
     names = [e.condition for e in sides]
-    rate = 5 * FRAMES_PER_STEP
+    rate = round(stage.spec.control_hz * FRAMES_PER_STEP)
     latest: list[Shot | None] = [None] * len(sides)
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         video: Any = container.add_stream("libx264", rate=Fraction(rate), options={"crf": "24", "preset": "veryfast"})

@@ -22,13 +22,14 @@ def film(
     size: tuple[int, int] = (48, 64),
     codec: str = "libx264",
     movflags: str = "",
+    crf: int = 10,
 ) -> Path:
     """One grey picture a time [ms], its upper left corner white; with B-frames and few key frames where there are such.
 
-    shades: of the pictures; rising from 20 on if None. size: (height, width).
+    shades: of the pictures; rising from 20 on if None. size: (height, width). crf: quality; 0 keeps every shade.
     """
     shades = shades or [20 + 180 * i // max(1, len(at_ms) - 1) for i in range(len(at_ms))]
-    options = {"bf": "2", "g": "60", "crf": "10"} if codec == "libx264" else {"crf": "10", "b": "2M"}
+    options = {"bf": "2", "g": "60", "crf": str(crf)} if codec == "libx264" else {"crf": "10", "b": "2M"}
     with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
         stream: Any = container.add_stream(codec, rate=30, options=options)
         stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
@@ -81,4 +82,34 @@ def damaged(path: Path, seconds: float) -> Path:
     half = len(whole) // 2
     whole[half:] = np.random.default_rng(0).integers(0, 256, len(whole) - half).astype(np.uint8).tobytes()
     path.write_bytes(whole)
+    return path
+
+
+def pictures(path: Path, images: Sequence[np.ndarray], hz: float, codec: str = "libx264") -> Path:
+    """A film of given pictures at a constant rate."""
+    options = {"g": "30", "crf": "20"} | ({"preset": "12"} if codec == "libsvtav1" else {"bf": "2"})
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=Fraction(hz).limit_denominator(1001), options=options)
+        stream.height, stream.width, stream.pix_fmt = *images[0].shape[:2], "yuv420p"
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def trimmed(source: Path, path: Path, begin: float, end: float, *, zero: float | None = None, **options: str) -> Path:
+    """A stream copy from `begin` to `end` [s], from the key frame before on, as a cutter without encoding makes it.
+
+    zero: the time in the source that becomes 0; `begin` if None.
+    """
+    with av.open(str(source)) as given, av.open(str(path), "w", options=options) as made:
+        stream: Any = given.streams.video[0]
+        copy = made.add_stream_from_template(stream)
+        tick = float(stream.time_base)
+        shift = round((begin if zero is None else zero) / tick)
+        given.seek(round(begin / tick), stream=stream)
+        for packet in given.demux(stream):
+            if packet.pts is not None and packet.dts is not None and packet.pts * tick < end - 1e-6:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copy
+                made.mux(packet)
     return path

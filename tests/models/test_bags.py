@@ -15,9 +15,9 @@ from PIL import Image as Picture
 pytest.importorskip("mcap_ros2")
 from mcap_ros2.writer import Writer
 
+from vgps_models.bags.pictures import COMPRESSED, RAW
 from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress.footage import open_footage
-from vgps_models.progress.footage.bags import COMPRESSED, RAW
 
 MESSAGES = {
     RAW: bag_messages.IMAGE,
@@ -108,14 +108,14 @@ def test_other_cameras_and_encodings_without_a_task_state(tmp_path):
     made = Bag(tmp_path / "phone.mcap")
     for step in range(5):
         made.say("/phone/compressed", COMPRESSED, jpeg(40 * step), step * PERIOD)
-        made.say("/grey", RAW, raw(40 * step, "mono8"), step * PERIOD + 3)
+        made.say("/bgra", RAW, raw(40 * step, "bgra8"), step * PERIOD + 3)
     path = made.close()
     with pytest.raises(DataError, match="give --task"):
         open_footage(path)
     scene = open_footage(tmp_path, "open the drawer").scene(0)
-    assert scene.success is None and set(scene.clip.views) == {"/phone/compressed", "/grey"}
+    assert scene.success is None and set(scene.clip.views) == {"/phone/compressed", "/bgra"}
     assert np.abs(scene.clip.views["/phone/compressed"][:, 4, 4, 0].astype(int) - 40 * np.arange(5)).max() < 3
-    assert scene.clip.views["/grey"][2, 0, 0].tolist() == [80, 80, 80]
+    assert scene.clip.views["/bgra"][2, 0, 0].tolist() == [80, 10, 20]
 
 
 def test_a_bag_that_was_cut_short_is_read_as_far_as_it_goes(bag, tmp_path):

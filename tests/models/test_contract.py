@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vgps_models.contract import Contract, default_path
+from vgps_models.contract import Contract
 from vgps_models.errors import DataError, SpecError
+from vgps_models.resources import launch_file
 from vgps_models.spaces import ACTION_NAMES, PROPRIO_NAMES
 
 
@@ -46,7 +47,7 @@ def test_other_tensors_are_refused_by_topic(value: np.ndarray) -> None:
 
 @pytest.mark.parametrize("part", ["images", "state", "joints", "task", "action"])
 def test_a_missing_part_is_named(part: str) -> None:
-    text = default_path().read_text().replace(f"\n{part}:", "\nother:")
+    text = launch_file("config", "contract.yaml").read_text().replace(f"\n{part}:", "\nother:")
     with pytest.raises(DataError, match=part):
         Contract.from_yaml(text)
 

@@ -263,8 +263,11 @@ def test_bags_play_in_time(tmp_path: Path) -> None:
     phone = Bag(tmp_path / "phone.mcap")
     for step in range(4):
         phone.say("/phone", COMPRESSED, jpeg(40 * step), step * PERIOD)
-        phone.say("/grey", RAW, raw(40 * step, "mono8"), step * PERIOD + 3)
     phone.close()
+    gray = Bag(tmp_path / "gray.mcap")
+    for step in range(4):
+        gray.say("/grey", RAW, raw(40 * step, "mono8"), step * PERIOD + 3)
+    gray.close()
     found = open_sources([str(tmp_path)]).recordings
     bag = tmp_path.name
     assert [r.name for r in found if r.text] == [f"{bag}/run/{e}/{c}" for e in (1, 2) for c in ("front", "wrist")]
@@ -272,5 +275,5 @@ def test_bags_play_in_time(tmp_path: Path) -> None:
     assert by_name[f"{bag}/run/2/front"].text == WORDS
     seconds = [m.seconds for m in by_name[f"{bag}/run/2/front"].play()]
     assert np.allclose(seconds, 0.2 * np.arange(5))
-    last = list(by_name[f"{bag}/phone/-1//grey"].play())[-1]
+    last = list(by_name[f"{bag}/gray/-1//grey"].play())[-1]
     assert last.picture()[0, 0].tolist() == [120, 120, 120] and last.seconds == pytest.approx(0.6)

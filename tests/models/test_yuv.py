@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vgps_models.data.yuv import ORDERS, rgb_of_yuv
+from vgps_models.bags.yuv import ORDERS, rgb_of_yuv
 
 cv2 = pytest.importorskip("cv2")
-THEIRS = {"yuv422": cv2.COLOR_YUV2RGB_UYVY, "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2, "YUYV": cv2.COLOR_YUV2RGB_YUY2}
+THEIRS = dict.fromkeys(("yuv422", "uyvy"), cv2.COLOR_YUV2RGB_UYVY)
+THEIRS |= dict.fromkeys(("yuv422_yuy2", "yuyv", "YUYV"), cv2.COLOR_YUV2RGB_YUY2)
 
 
 @pytest.mark.parametrize("encoding", ORDERS)

@@ -9,7 +9,7 @@ import pytest
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_node.advising import ESTIMATORS, ProgressOptions
 from vgps_node.cli import main
-from vgps_node.flat import changed, flatten
+from vgps_node.params import changed, flatten
 
 HOSTED = {"gvl.chat.model": "m", "gvl.chat.base_url": "https://models.example/v1"}
 

@@ -13,7 +13,7 @@ from vgps_models.selection import Selection
 from vgps_node.advising import ProgressOptions
 from vgps_node.bringup import GraphOptions, NodeSpec, served_graph, sim_graph
 from vgps_node.camera_pose import pose_of
-from vgps_node.flat import changed, flatten
+from vgps_node.params import changed, flatten
 from vgps_sim.scene import CAMERAS, FRONT
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -338,3 +338,22 @@ def test_no_garbage_ever_yields_a_command_outside_the_limits(
         assert np.isfinite(output.action).all()
         before = command.q
         arm.step(output)
+
+
+def test_when_time_goes_back_the_gate_begins_anew_and_follows_again(arm: Arm) -> None:
+    """As when a simulator is restarted: the same stamps come again and mean other moments."""
+    assert arm.gate.offer(arm.chunk(still())) is None
+    arm.step(arm.gate.poll())
+    arm.step(arm.gate.poll())
+    late = arm.chunk(still())
+    arm.gate.rewind()
+    assert arm.gate.status().state is State.WAITING and arm.gate.poll() is None
+    refused = arm.gate.offer(late)
+    assert refused is not None and refused.reason is Reason.NO_ARM_STATE
+    arm.task = TaskState(Moment(PERIOD, seed=3, step=0), "task", episode=1)
+    arm.observe()
+    refused = arm.gate.offer(late)
+    assert refused is None or refused.reason is Reason.FUTURE  # a little ahead: it waits for a moment that never comes
+    assert arm.gate.offer(arm.chunk(still())) is None
+    output = arm.gate.poll()
+    assert output is not None and not output.hold and output.moment.seed == 3

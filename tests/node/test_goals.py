@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vgps_models.checkpoint_files import instructions_of
 from vgps_models.errors import UnknownNameError, VgpsError
-from vgps_node.goals import Goal, GoalError, make
-from vgps_sim.tasks import ALL_TASKS
+from vgps_node.goals import Goal, GoalError, known_tasks, make
+from vgps_sim.tasks import ALL_TASKS, TASKS
 
 
 def asked(instruction: str = "", task: str = "", **other: Any) -> Goal:
@@ -37,7 +38,7 @@ def test_an_arm_is_told_any_sentence_and_needs_no_task() -> None:
 
 
 def test_what_cannot_be_says_what_could() -> None:
-    with pytest.raises(GoalError, match=r"'fold the shirt'.*put the spoon on the towel.*name a task"):
+    with pytest.raises(GoalError, match=r"(?s)'fold the shirt'.*put the spoon on the towel.*--task"):
         asked("fold the shirt")
     with pytest.raises(UnknownNameError, match=r"'fly'.*put_spoon_on_towel"):
         asked("put the spoon on the towel", task="fly")
@@ -45,6 +46,67 @@ def test_what_cannot_be_says_what_could() -> None:
         asked(task="fly")
     with pytest.raises(GoalError, match="say what to do"):
         asked(simulator=False)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "please put the spoon on the towel",
+        "Could you put the spoon on the towel, please?",
+        "Hey robot! Put the spoon on the towel now. Thank you!",
+        "i would like you to put the spoon on the towel",
+        "put spoon on towel",
+        "PUT A SPOON ON THE TOWEL!!!",
+    ],
+)
+def test_polite_words_and_articles_change_nothing(typed: str) -> None:
+    assert asked(typed) == Goal("put the spoon on the towel", "put_spoon_on_towel")
+
+
+@pytest.mark.parametrize(
+    ("typed", "suggested"),
+    [
+        ("put the spoon on the towl", "put the spoon on the towel"),
+        ("put the carot on the plate please", "put the carrot on the plate"),
+        ("stack the green block on the yelow one", "yellow"),
+        ("do not put the spoon on the towel", None),
+        ("don't put the spoon on the towel", None),
+        ("put the spoon on the towel and burn it", None),
+        ("asdf qwer", None),
+        ("\u5f97\u4e86 \U0001f916", None),
+        ("' OR 1=1; --", None),
+    ],
+)
+def test_a_sentence_that_names_no_task_gets_the_nearest_one_and_the_list(typed: str, suggested: str | None) -> None:
+    with pytest.raises(GoalError) as refused:
+        asked(typed)
+    message = str(refused.value)
+    assert typed.strip() in message and "--task put_carrot_on_plate" in message
+    if suggested is not None:
+        assert "did you mean" in message and suggested in message.split("?")[0]
+    elif "not" in typed or "n't" in typed or "qwer" in typed:
+        assert "did you mean" not in message
+
+
+def test_tasks_that_the_policy_does_not_know_are_neither_offered_nor_begun() -> None:
+    tasks = known_tasks(("Put the carrot on the plate.", "lay the spoon down on the blue towel"))
+    assert tasks.keys() == {"put_carrot_on_plate", "put_spoon_on_towel"}
+    with pytest.raises(GoalError) as refused:
+        asked("stack the green block on the yellow block", tasks=tasks)
+    message = str(refused.value)
+    assert "was not trained on the task stack_green_block" in message and "put_carrot_on_plate" in message
+    assert "put_eggplant_in_basket" not in message
+    with pytest.raises(GoalError, match="was not trained"):
+        asked("pile it up", task="stack_green_block_on_yellow_block", tasks=tasks)
+    with pytest.raises(GoalError, match=r"(?s)no task 'fold the shirt'.*put_carrot_on_plate"):
+        asked("fold the shirt", tasks=tasks)
+    assert known_tasks(None) == ALL_TASKS and known_tasks(()) == {}
+    with pytest.raises(GoalError, match="no task of the simulator"):
+        asked("fold the shirt", tasks={})
+
+
+def test_the_shipped_policy_knows_the_four_standard_tasks() -> None:
+    assert known_tasks(instructions_of("policy")).keys() == TASKS.keys()
 
 
 @given(limit=st.floats(max_value=0, exclude_max=True) | st.sampled_from([math.nan, math.inf, -math.inf]))

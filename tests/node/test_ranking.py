@@ -119,3 +119,24 @@ def test_settings_that_cannot_work_are_refused_and_change_nothing() -> None:
     with pytest.raises(SelectionError, match="needs a critic"):
         node.configure(None, Selection("argmax"))
     assert node.selection == Selection("argmax") and node.critic is CRITIC
+
+
+def test_when_time_goes_back_the_same_stamp_is_another_moment() -> None:
+    ranked = ranker(Selection("argmax"))
+    ranked.see(MOMENT, observation(0))
+    first = ranked.choose(candidates(seed=0))
+    assert first is not None
+    ranked.rewind()
+    assert ranked.choose(candidates(seed=5)) is None  # its image is still to come
+    again = ranked.see(MOMENT, observation(1))
+    assert again is not None and not np.array_equal(again.scores.mean, first.scores.mean)
+
+
+def test_stamps_in_any_order_are_scored() -> None:
+    """Two simulators in one domain: stamps jump to and fro."""
+    ranked = ranker(Selection("argmax"))
+    for stamp in (*range(100, 120), 1, 101, 2, 102, 3):
+        moment = Moment(stamp, seed=3, step=4)
+        assert ranked.choose(Candidates(moment, candidates().actions)) is None
+        answer = ranked.see(moment, observation())
+        assert answer is not None and not answer.problem and len(answer.scores.mean)

@@ -10,6 +10,7 @@ import pytest
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_node.simulation import NANO, NoEpisodeError, Simulation
 from vgps_sim.kinematics import JointCommand, ToolServo
+from vgps_sim.scene import CAMERAS, FRONT, camera_pose
 from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import World
 
@@ -95,7 +96,8 @@ def test_realtime_in_slices_goes_where_lockstep_goes(sim: Simulation) -> None:
     sim.reset(TASK, 5)
     for command in made:
         sim.direct(command)
-        assert [sim.tick() for _ in range(10)] == [False] * 9 + [True]
+        ticks = round(0.2 / sim.slice)
+        assert [sim.tick() for _ in range(ticks)] == [False] * (ticks - 1) + [True]
     assert np.abs(sim.arm().q - target).max() < 1e-6
     assert sim.state.moment.key == moment.key
 
@@ -120,6 +122,57 @@ def test_without_an_episode_nothing_can_be_done() -> None:
         with pytest.raises(NoEpisodeError, match="reset"):
             ask()
     assert not idle.running and idle.stamp == 0
+
+
+def test_an_idle_world_moves_by_the_wall_clock_and_holds_the_arm_before_and_between_episodes() -> None:
+    idle = Simulation(max_steps=2)
+    idle.wake()
+    home, before = idle.arm().q, idle.stamp
+    assert not idle.running and not idle.waiting and idle.state.episode == 0
+    assert set(idle.snapshot().images) == {"front", "wrist"}
+    with pytest.raises(NoEpisodeError, match="reset"):
+        idle.step()
+    ticks = round(0.2 / idle.slice)
+    assert sum(idle.tick() for _ in range(3 * ticks)) == 3  # control periods
+    assert idle.stamp - before == pytest.approx(0.6 * NANO) and np.abs(idle.arm().q - home).max() < 0.01
+    idle.reset(TASK, 5)
+    assert idle.running and idle.waiting and idle.stamp > before + 0.6 * NANO
+    for command in commands(idle, 2):
+        idle.step(command)
+    over = idle.state
+    assert over.done and not idle.waiting
+    for _ in range(2 * ticks):
+        idle.tick()
+    settled = idle.arm().q
+    for _ in range(2 * ticks):
+        idle.tick()
+    assert idle.state == over and idle.stamp > over.moment.stamp and np.abs(idle.arm().q - settled).max() < 0.01
+    idle.wake()  # changes nothing that is there
+    assert idle.state == over
+    idle.close()
+
+
+def test_episodes_do_not_depend_on_the_idle_time_before_them(sim: Simulation) -> None:
+    first = play(sim, 9)
+    for _ in range(37):
+        sim.tick()
+    assert np.array_equal(play(sim, 9), first)
+
+
+def test_cameras_are_where_the_pictures_are_taken_from() -> None:
+    """The front camera stands; the wrist camera keeps its place in the tool's frame."""
+    sim = Simulation()
+    sim.reset(TASK, 1)
+    frames = sim.camera_frames()
+    rides, front = frames["front"]
+    assert not rides and np.allclose(front, camera_pose(CAMERAS[FRONT]), atol=1e-6)
+    rides, wrist = frames["wrist"]
+    assert rides
+    for command in commands(sim, 3):
+        sim.step(command)
+    assert np.allclose(sim.camera_frames()["wrist"][1], wrist, atol=1e-6)
+    assert np.allclose(wrist[:3, :3] @ wrist[:3, :3].T, np.eye(3), atol=1e-6)
+    sim.close()
 
 
 def test_an_episode_may_be_told_in_other_words_and_end_sooner(sim: Simulation) -> None:

@@ -105,3 +105,33 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path, heeds: bool)
         assert alive(pid)
         supervisor.kill()
     assert wait_until_dead([pid])
+
+
+def test_an_advisory_child_that_dies_is_reported_and_stops_nothing(tmp_path: Path) -> None:
+    commands = {
+        "needed": python(f"{READY} import signal; signal.pause()"),
+        "early": python("exit('no such checkpoint')"),
+        "late": python(f"{READY} import signal; signal.pause()"),
+    }
+    with Supervisor(commands, tmp_path, advisory=("early", "late")) as supervisor:
+        supervisor.wait_ready(20)
+        supervisor.check()
+        assert list(supervisor.lost) == ["early"] and "no such checkpoint" in str(supervisor.lost["early"])
+        pid = supervisor.pids["late"]
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        supervisor.check()
+        assert supervisor.lost.keys() == {"early", "late"} and "SIGKILL" in str(supervisor.lost["late"])
+        assert alive(supervisor.pids["needed"])
+        os.kill(supervisor.pids["needed"], signal.SIGKILL)
+        os.waitid(os.P_PID, supervisor.pids["needed"], os.WEXITED | os.WNOWAIT)
+        with pytest.raises(NodeDiedError, match="needed"):
+            supervisor.check()
+
+
+def test_an_advisory_child_that_never_gets_ready_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    pause = "import signal; signal.pause()"
+    commands = {"needed": python(f"{READY} {pause}"), "slow": python(pause)}
+    with Supervisor(commands, tmp_path, advisory=["slow"]) as supervisor:
+        supervisor.wait_ready(3)
+        assert alive(supervisor.pids["slow"])

@@ -119,3 +119,16 @@ def test_a_long_episode_is_thinned_and_keeps_its_ends(watcher, monkeypatch):
         see(watcher, step)
     steps = [moment.step for moment, _ in watcher._seen]
     assert len(steps) <= 8 and steps[0] == 0 and steps[-1] == 24 and steps == sorted(steps)
+
+
+def test_when_time_goes_back_the_episode_and_the_answer_are_dropped(watcher, now):
+    for step in range(5):
+        see(watcher, step)
+    watcher.forget()
+    watcher.estimator.go.set()
+    now[0] = 10.0
+    assert watcher.poll() is None
+    for step in range(3):
+        see(watcher, step, shade=100)
+    said = answer(watcher)
+    assert said.moment.step == 2 and len(watcher.estimator.clips[-1].views["front"]) == 3

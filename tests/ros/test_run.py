@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
+from PIL import Image
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
@@ -164,17 +166,16 @@ def test_a_cancelled_goal_leaves_the_arm_at_rest_and_it_stays_so(graph: Graph) -
 
 
 def test_a_second_goal_is_refused_with_the_reason_and_the_first_goes_on(graph: Graph) -> None:
-    heard: list[RunTask.Feedback] = []
-    handle = graph.ask(heard, task="put_spoon_on_towel", time_limit=2.0)
-    graph.until(lambda: heard)
     begun = len(graph.begun)
+    handle = graph.ask(task="put_spoon_on_towel", time_limit=2.0)
     second = graph.run(instruction="put the carrot on the plate")
     assert second.outcome == "refused" and f"'{SPOON}'; cancel it" in second.message
     first = graph.result(handle)
     assert first.outcome == "timed_out" and "2 s" in first.message and first.steps == 10
     unknown = graph.run(instruction="fold the shirt")
     assert unknown.outcome == "refused" and SPOON in unknown.message
-    assert len(graph.begun) == begun and math.isnan(unknown.progress)
+    graph.until(lambda: len(graph.begun) > begun)
+    assert len(graph.begun) == begun + 1 and math.isnan(unknown.progress)
 
 
 def test_any_words_go_with_a_named_task_and_the_nodes_hear_them(graph: Graph) -> None:
@@ -198,6 +199,61 @@ def test_the_emergency_stop_ends_it_and_the_next_goal_runs(graph: Graph) -> None
     assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"
 
 
+def test_vgps_stop_holds_the_arm_and_every_refusal_names_vgps_release(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
+    stopping = subprocess.Popen([sys.executable, "-m", "vgps_node.cli", "stop", "--wait", "60"], stdout=subprocess.PIPE)
+    while (result := graph.run(instruction=SPOON, time_limit=0.4)).outcome == "timed_out":
+        assert stopping.poll() in (None, 0)
+    assert result.outcome in ("stopped", "refused") and "vgps release" in result.message
+    out = stopping.communicate(timeout=60)[0].decode()
+    assert stopping.returncode == 0 and "emergency stop is engaged" in out and "vgps release" in out
+    refused = graph.run(instruction=SPOON)
+    assert refused.outcome == "refused" and "vgps release" in refused.message and refused.steps == 0
+    assert main(["status", "--json", "--wait", "60"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["gate"]["state"] == "STOPPED" and "vgps release" in status["gate"]["detail"]
+    assert main(["release", "--wait", "60"]) == 0
+    assert "is released" in capsys.readouterr().out
+    graph.until(lambda: graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out")
+
+
+def test_the_emergency_stop_lasts_between_tasks(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
+    assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"  # the episode is over
+    assert main(["stop", "--wait", "60"]) == 0
+    graph.until(lambda: graph.run(instruction=SPOON, time_limit=0.4).outcome == "refused")
+    assert graph.run(instruction=SPOON).outcome == "refused"
+    assert main(["release", "--wait", "60"]) == 0
+    graph.until(lambda: graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out")
+
+
+def test_vgps_status_and_watch_show_the_running_graph(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(graph.domain))
+    assert main(["status", "--json", "--wait", "60", "--seconds", "3"]) == 0
+    status = json.loads(capsys.readouterr().out)
+    assert status["domain"] == graph.domain and {"sim_node", "gate_node", "task_node"} <= set(status["nodes"])
+    assert status["rates"]["/clock"] > 20 and status["rates"]["/camera/front/image_raw"] > 0.5
+    assert status["task"]["instruction"] and status["task"]["done"] and status["clock"] > 0
+    assert main(["status", "--wait", "60", "--seconds", "0.2"]) == 0
+    assert "gate" in capsys.readouterr().out
+    picture, film = tmp_path / "now.png", tmp_path / "film.mp4"
+    assert main(["watch", "--picture", str(picture), "--wait", "60"]) == 0
+    with Image.open(picture) as shown:
+        assert shown.width >= 768 and np.asarray(shown).std() > 20
+    command = ["watch", "--port", "-1", "--film", str(film), "--task", "--wait", "60"]
+    watching = subprocess.Popen([sys.executable, "-m", "vgps_node.cli", *command], stderr=subprocess.PIPE, text=True)
+    graph.until(lambda: film.is_file())
+    while watching.poll() is None:
+        assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"
+    assert watching.returncode == 0 and watching.stderr is not None and "pictures" in watching.stderr.read()
+    with av.open(str(film)) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 1
+
+
 def test_other_ends_have_another_exit_code(
     graph: Graph, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,7 +261,7 @@ def test_other_ends_have_another_exit_code(
     assert main(["run", SPOON, "--time-limit", "0.4", "--wait", "60"]) == 1
     assert capsys.readouterr().out.startswith("timed_out: ")
     assert main(["run", "fold the shirt", "--wait", "60"]) == 1
-    assert "refused: no simulated task" in capsys.readouterr().out
+    assert "refused: the simulator has no task 'fold the shirt'" in capsys.readouterr().out
 
 
 def test_ctrl_c_cancels(graph: Graph) -> None:

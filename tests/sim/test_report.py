@@ -153,6 +153,15 @@ def test_an_evaluation_that_ended_early_says_why(tmp_path: Path) -> None:
     assert "Ended early" in html and "value_node died" in html
 
 
+@pytest.mark.parametrize("sides", [["bare"], ["bare", "guided"], ["bare", "guided", "random"]])
+def test_without_any_episode_there_is_a_page_and_a_finding(tmp_path: Path, sides: list[str]) -> None:
+    made = replace(evaluation({side: [0, 1] for side in sides}), results=(), stopped="the policy cannot be read")
+    path = report.write(made, tmp_path)
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "the policy cannot be read" in text and text.count("not played") >= len(sides)
+    assert report.finding(made)
+
+
 def test_where_guidance_let_go_and_what_was_broken_is_said(tmp_path: Path) -> None:
     made = evaluation(CASES["unclear"])
     records = (StepRecord(0, {"loop": 1.0}, abstained=True), StepRecord(2, {"loop": 1.0}, dropped=3))

@@ -1,10 +1,12 @@
-"""Who says how far along the task is: the settings of `progress_node`, `vgps up` and launch files. Knows no ROS."""
+"""Settings of `progress_node`, for `vgps up` and launch files too. Knows no ROS."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.errors import VgpsError
+from vgps_models.limits import Between, OneOf, check_limits
 from vgps_models.progress.chat import ChatConfig
 from vgps_models.progress.gvl import GVLConfig
 
@@ -13,24 +15,20 @@ ESTIMATORS = ("none", "learned", "gvl", "learned+gvl")
 
 @dataclass(frozen=True)
 class ProgressOptions:
-    """Whom progress_node asks, and how often."""
+    """How progress_node estimates progress, and how often."""
 
-    # none: nobody | learned: our own, needs no network | gvl: a vision-language model, in the background | learned+gvl
-    estimator: str = "learned"
-    checkpoint: str = "progress"  # of learned: a shipped name or a path; imagetext judges by VLM-RM instead
-    every: int = 2  # control steps between two learned estimates; the last step is always judged
-    period: float = 10.0  # least time between two questions to the vision-language model [s]
-    frames: int = 15  # pictures of the episode so far that a question shows
+    # none: no estimates | learned: our own model, needs no network | gvl: a vision-language model, in the background |
+    # learned+gvl: both
+    estimator: Annotated[str, OneOf(ESTIMATORS)] = "learned"
+    checkpoint: str = "progress"  # of the learned estimator: a shipped name or a path; imagetext estimates by VLM-RM
+    # control steps between two learned estimates; the last step always gets one
+    every: Annotated[int, Between(1, 1000)] = 2
+    period: Annotated[float, Between(0.1, 3600)] = 10.0  # shortest time between two questions to the model [s]
+    frames: Annotated[int, Between(3, 100)] = 15  # images of the episode so far that a question shows
     gvl: GVLConfig = field(default_factory=lambda: GVLConfig(ChatConfig(budget_usd=1.0)))
 
     def __post_init__(self) -> None:
-        if self.estimator not in ESTIMATORS:
-            raise UnknownNameError("estimator of progress", self.estimator, ESTIMATORS)
-        for name, least in (("every", 1), ("frames", 3)):
-            if getattr(self, name) < least:
-                raise VgpsError(f"{name} ({getattr(self, name)}) must be at least {least}")
-        if not self.period > 0:
-            raise VgpsError(f"period ({self.period} s) must be above 0")
+        check_limits(self)
         if self.gvl.shuffles < 1:
             raise VgpsError(f"gvl.shuffles ({self.gvl.shuffles}) must be at least 1")
 
@@ -40,7 +38,7 @@ class ProgressOptions:
 
     @property
     def asking(self) -> bool:
-        """Whether a vision-language model is asked."""
+        """Whether questions go to a vision-language model."""
         return "gvl" in self.estimator
 
     def require(self) -> None:

@@ -1,4 +1,4 @@
-"""The graph as data: which nodes, with which parameters. `vgps up` and the launch files both read it."""
+"""The graph as data: which nodes, with which parameters. `vgps up`, launch files and nodes read it. Knows no ROS."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated
 
-from vgps_models.errors import UnknownNameError
+from vgps_models.limits import Between, OneOf, check_limits
 from vgps_models.selection import Selection
 from vgps_models.spaces import ActionSpec
 from vgps_node.advising import ProgressOptions
 from vgps_node.camera_pose import pose_text
-from vgps_node.flat import Parameter, flatten
+from vgps_node.params import Parameter, flatten, specs
 
 CLOCKS = ("lockstep", "latency", "realtime")
 SIM, POLICY, VALUE, GATE = "sim_node", "policy_node", "value_node", "gate_node"
@@ -22,11 +23,16 @@ PROGRESS, TASK, REWARD = "progress_node", "task_node", "reward_node"
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One process of the graph. name: of the node, of its module in vgps_node and of its executable."""
+    """One process of the graph.
+
+    name: of the node, of its module in vgps_node and of its executable. advisory: nothing else needs it, so the graph
+    goes on when it ends.
+    """
 
     name: str
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     package: str = "vgps"
+    advisory: bool = False
 
     def command(self) -> list[str]:
         """What starts it with this Python."""
@@ -38,21 +44,24 @@ class NodeSpec:
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """Everything a simulated graph is started with."""
+    """Settings of a simulated graph."""
 
-    policy: str = "policy"  # checkpoint that proposes: a shipped name or a path
-    critic: str = "critic"  # checkpoint that judges; "none" for no critic
-    k: int = 10  # chunks proposed for an observation
+    policy: str = "policy"  # checkpoint that proposes chunks: a shipped name or a path
+    critic: str = "critic"  # checkpoint that scores them: a shipped name or a path; none for no critic
+    k: Annotated[int, Between(1, 1000)] = 10  # chunks proposed for an observation
     selection: Selection = field(default_factory=Selection)  # how one is chosen
-    execute: int = 2  # control steps of a chunk before the next one
-    max_steps: int = 60  # control steps after which an episode is over
-    clock: str = "lockstep"  # lockstep, latency or realtime
-    latency: float = 0.0  # [s] that the world moves on before a command, for clock latency
-    reward: str = ""  # file of a learned reward that reward_node is to follow the robot with; empty: nobody does
+    # control steps of a chunk that are executed before the next one
+    execute: Annotated[int, Between(1, ActionSpec().horizon)] = 2
+    max_steps: Annotated[int, Between(1, 100_000)] = 60  # control steps after which an episode is over
+    # lockstep: the world waits for each command | latency: it moves on for a fixed time first | realtime: it runs by
+    # the wall clock
+    clock: Annotated[str, OneOf(CLOCKS)] = "lockstep"
+    # [s] that the world moves on before a command takes effect; needs clock latency
+    latency: Annotated[float, Between(0, 10)] = 0.0
+    reward: str = ""  # file of a learned reward that reward_node estimates for the robot; empty: no reward_node
 
     def __post_init__(self) -> None:
-        if self.clock not in CLOCKS:
-            raise UnknownNameError("clock", self.clock, CLOCKS)
+        check_limits(self)
 
     def flat(self) -> dict[str, Parameter]:
         """Every option by its name, those of the selection among them."""
@@ -65,14 +74,22 @@ class GraphOptions:
         return cls(selection=Selection.from_json(options), **own)  # type: ignore[arg-type]
 
 
-def environment() -> dict[str, str]:
-    """What the nodes run in: one thread each, since they share the cores."""
+OPTIONS = specs(GraphOptions())  # as parameters, for the nodes that have them
+
+
+def thread_limits() -> dict[str, str]:
+    """Variables that give each node one thread: the nodes share the cores. What the user has set stays."""
     ours = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "LP")}
-    return ours | os.environ
+    return {name: value for name, value in ours.items() if name not in os.environ}
+
+
+def environment() -> dict[str, str]:
+    """The environment that nodes run in."""
+    return thread_limits() | os.environ
 
 
 def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
-    """The simulated robot under guided control: what acts, and no more."""
+    """The simulated robot under guided control, without task_node and advisory nodes."""
     o = options or GraphOptions()
     realtime = o.clock == "realtime"
     common: dict[str, Parameter] = {"use_sim_time": True}
@@ -86,20 +103,20 @@ def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
 
 
 def served_graph(options: GraphOptions | None = None, progress: ProgressOptions | None = None) -> list[NodeSpec]:
-    """The same with what serves people: tasks that can be asked for, and word of how far along they are."""
+    """The same with task_node, which takes tasks from users, and the nodes that estimate progress and reward."""
     o, p = options or GraphOptions(), progress or ProgressOptions()
     common: dict[str, Parameter] = {"use_sim_time": True}
     limit = o.max_steps * ActionSpec().period
-    task = NodeSpec(TASK, common | {"execute": o.execute, "simulator": True, "time_limit": limit})
+    task = NodeSpec(TASK, common | {"execute": o.execute, "simulator": True, "time_limit": limit, "policy": o.policy})
     seeing = common | {"reliable_images": o.clock != "realtime"}
-    advisers = [] if p.estimator == "none" else [NodeSpec(PROGRESS, seeing | flatten(p))]
-    advisers += [NodeSpec(REWARD, seeing | _rewarding(o.reward))] if o.reward else []
+    advisers = [] if p.estimator == "none" else [NodeSpec(PROGRESS, seeing | flatten(p), advisory=True)]
+    advisers += [NodeSpec(REWARD, seeing | _rewarding(o.reward), advisory=True)] if o.reward else []
     return [*sim_graph(o), task, *advisers]
 
 
 def _rewarding(reward: str) -> dict[str, Parameter]:
-    """A reward over what the robot does before its simulated front camera."""
-    from vgps_sim.scene import CAMERAS, FRONT, camera_pose  # help is told without MuJoCo
+    """Parameters of a reward_node that watches the robot with the simulated front camera."""
+    from vgps_sim.scene import CAMERAS, FRONT, camera_pose  # --help needs no MuJoCo
 
     pose = pose_text(camera_pose(CAMERAS[FRONT]))
     return {"reward": reward, "who": "robot", "camera": FRONT, "camera_pose": pose}

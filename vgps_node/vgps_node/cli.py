@@ -23,7 +23,11 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "demo": Command("demo:main", "the main job: bare against guided policy over ROS 2, with a report"),
     "up": Command("up:main", "bring the ROS graph up and keep it up"),
-    "run": Command("run:main", "let the running graph carry out a task, and watch how far it is"),
+    "run": Command("run:main", "let the running graph carry out a task, and show its progress"),
+    "stop": Command("stop:main", "engage the emergency stop of the running graph"),
+    "release": Command("stop:release", "release the emergency stop and clear a fault"),
+    "status": Command("status:main", "what the running graph does: nodes, gate, task, rates"),
+    "watch": Command("watch:main", "cameras and state of the running robot, as a page, a film or a picture"),
     "eval": Command("evaluation:main", "success rates of policies, on the same seeds, with intervals"),
     "power": Command("power:main", "how many seeds an evaluation needs to notice a drop in success"),
     "collect": Command("collect:main", "record demonstrations in the simulator"),

@@ -9,6 +9,8 @@ from typing import Any
 
 from vgps_models.selection import Selection
 from vgps_models.spaces import Controller
+from vgps_node.advising import ProgressOptions
+from vgps_node.bringup import GraphOptions
 from vgps_sim.results import Condition
 
 
@@ -50,14 +52,14 @@ class Steered:
         return Condition(name, self, self.settings())
 
     def require_fit(self) -> None:
-        """Raise when a checkpoint is unknown, a critic is missing, or the two were trained on other actions."""
-        from vgps_models.checkpoint import read_card
+        """Raise when a checkpoint is unknown or damaged, a critic is missing, or both were trained on other actions."""
+        from vgps_models.checkpoint import verify
 
         self.selection.require_critic(self.critic is not None)
-        policy = read_card(self.policy)
+        policy = verify(self.policy, "policy")
         if self.critic is None:
             return
-        critic = read_card(self.critic)
+        critic = verify(self.critic, "critic")
         mine, theirs = f"policy {self.policy}", f"critic {self.critic}"
         if policy.spec and critic.spec:
             policy.spec.require_equal(critic.spec, mine=mine, theirs=theirs)
@@ -68,3 +70,17 @@ class Steered:
     def from_settings(cls, settings: Mapping[str, Any]) -> Steered:
         """Of a condition's settings; what is not ours is left out."""
         return cls(settings["policy"], settings["critic"], settings["k"], Selection.from_json(settings))
+
+
+def require_graph(options: GraphOptions, progress: ProgressOptions | None = None) -> None:
+    """Raise when a checkpoint or a reward that a node of the graph loads is missing, damaged or of another kind."""
+    critic = None if options.critic == "none" else options.critic
+    Steered(options.policy, critic, options.k, options.selection).require_fit()
+    if progress is not None and progress.learned:
+        from vgps_models.progress.backends import verify_judge
+
+        verify_judge(progress.checkpoint)
+    if options.reward:
+        from vgps_models.irl.rewards import load_reward
+
+        load_reward(Path(options.reward))

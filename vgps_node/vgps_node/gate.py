@@ -22,6 +22,10 @@ from vgps_models.spaces import GRIPPER, Array
 from vgps_node.moments import ArmState, Chunk, Moment, Recent, TaskState
 from vgps_sim.kinematics import IkError, JointCommand, ToolServo
 
+# Every refusal names the way out.
+STOPPED = "the emergency stop is engaged; `vgps release` releases it"
+CLEAR = "`vgps release` clears the fault"
+
 
 class State(IntEnum):
     """What the gate does; numbers as in GateStatus.msg."""
@@ -158,6 +162,14 @@ class Gate:
             if stamp <= task.moment.stamp and (chunk := self._early.pop(stamp)) is not None:
                 self.offer(chunk)
 
+    def rewind(self) -> None:
+        """Forget everything that is known by its stamp, because time went back; the next observation begins anew."""
+        for recent in (self._seen, self._early, self._sent):
+            recent.clear()
+        self._now = self._chunk = self._refused = None
+        self._gave_up = False
+        self._set(State.WAITING, Reason.NO_ARM_STATE, "time went back; a new observation is awaited")
+
     def offer(self, chunk: Chunk) -> Rejection | None:
         """Take a chunk to execute, or say why not. One that is a little early waits for its observation."""
         latest = self._now.moment.stamp if self._now else None
@@ -179,9 +191,9 @@ class Gate:
         """Engage or release the emergency stop. After release only a new chunk moves the arm."""
         self._stopped, self._chunk = engaged, None
         if engaged:
-            self._set(State.STOPPED, Reason.ESTOP, "emergency stop is engaged")
+            self._set(State.STOPPED, Reason.ESTOP, STOPPED)
         elif self._state is State.STOPPED:
-            self._set(State.HOLDING, Reason.NOTHING_RECEIVED, "emergency stop is released; a new chunk is awaited")
+            self._set(State.HOLDING, Reason.NOTHING_RECEIVED, "the emergency stop is released; a new chunk is awaited")
 
     def pause(self, why: str) -> None:
         """Hold the pose until another episode begins, or until `why` is empty; then only a new chunk moves the arm."""
@@ -201,7 +213,8 @@ class Gate:
         if now is None:
             return None
         if now.done:
-            self._set(State.WAITING, Reason.EPISODE_OVER, f"{now.task} is over")
+            if not self._stopped and self._fault is None:  # those last until they are released
+                self._set(State.WAITING, Reason.EPISODE_OVER, f"{now.task} is over")
             return None
         if self._sent.get(now.moment.stamp) is not None:
             return None
@@ -222,9 +235,9 @@ class Gate:
     def _decide(self, now: TaskState) -> Output | None:
         moment = now.moment
         if self._fault is not None:
-            return self._hold(moment, State.FAULT, self._fault.reason, self._fault.detail)
+            return self._hold(moment, State.FAULT, self._fault.reason, f"{self._fault.detail}; {CLEAR}")
         if self._stopped:
-            return self._hold(moment, State.STOPPED, Reason.ESTOP, "emergency stop is engaged")
+            return self._hold(moment, State.STOPPED, Reason.ESTOP, STOPPED)
         if self._paused:
             return self._hold(moment, State.HOLDING, Reason.EPISODE_OVER, self._paused)
         if self._chunk is not None and 0 <= (i := moment.step - self._chunk.moment.step) < self._reach(self._chunk):
@@ -247,7 +260,7 @@ class Gate:
         if violation := self._violation(command, before[0], before[2]):
             servo.q, servo.gripper, servo.position, servo.rotation = before
             self._fault = violation
-            return self._hold(moment, State.FAULT, violation.reason, violation.detail)
+            return self._hold(moment, State.FAULT, violation.reason, f"{violation.detail}; {CLEAR}")
         self._set(State.PASSING, Reason.NONE, "")
         return Output(moment, command, servo.spec.clip(action), hold=False)
 
@@ -278,7 +291,7 @@ class Gate:
         if (np.abs(actions) > self.ABSURD * np.maximum(np.abs(spec.high), np.abs(spec.low))).any():
             return Rejection(Reason.ABSURD_SIZE, f"a chunk asks for more than {self.ABSURD:g} times a step's limits")
         if self._stopped:
-            return Rejection(Reason.ESTOP, "emergency stop is engaged")
+            return Rejection(Reason.ESTOP, STOPPED)
         if self._paused:
             return Rejection(Reason.EPISODE_OVER, self._paused)
         if now is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.context import Context
 from rclpy.node import Node
@@ -11,23 +11,29 @@ from trajectory_msgs.msg import JointTrajectory
 
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.limits import Between
 from vgps_msgs.msg import ActionChunk, GateStatus, SentAction
 from vgps_msgs.srv import ClearFault, EStop
 from vgps_node import messages, topics
+from vgps_node.bringup import OPTIONS
 from vgps_node.gate import Gate, Output, State
 from vgps_node.moments import ArmState, TaskState
 from vgps_node.observing import ArmInput
-from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, on_parameters, run
+from vgps_node.params import ParameterSpec
+from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, run
 from vgps_sim.kinematics import ToolServo
 
 
 class GateNode(Node):
-    """Chunks in, one joint command for each observation out.
+    """Chunks in, one joint command for each observation out."""
 
-    Parameters: execute, steps of a chunk that are carried out; hold_after [s], steady time that an
-    observation may wait for its chunk before the arm is told to hold.
-    """
-
+    PARAMETERS: ClassVar = {
+        "execute": OPTIONS["execute"],
+        "hold_after": ParameterSpec(
+            5.0, "[s] of wall-clock time that an observation may wait for its chunk before the arm holds",
+            Between(0.02, 60),
+        ),
+    }  # fmt: skip
     PERIOD = 0.01  # [s] of the watchdog
     HEARTBEAT = 50  # watchdog periods between two statuses when nothing changes
 
@@ -35,14 +41,13 @@ class GateNode(Node):
         super().__init__("gate_node", context=context)
         self.contract = Contract.load()
         self.gate = Gate(ToolServo())
-        self._apply(declare(self, execute=2, hold_after=5.0))
-        on_parameters(self, self._apply)
+        self._apply(declare(self, self.PARAMETERS, self._apply, live=self.PARAMETERS))
         self._command = self.create_publisher(JointTrajectory, topics.JOINT_COMMAND, RELIABLE)
         self._sent = self.create_publisher(SentAction, self.contract.action.topic, RELIABLE)
         self._status = self.create_publisher(GateStatus, topics.GATE_STATUS, LATCHED)
         self._told: tuple[Any, ...] = ()
         self._quiet = 0
-        ArmInput(self, self.contract, self._on_arm)
+        ArmInput(self, self.contract, self._on_arm, self.gate.rewind)
         self.create_subscription(ActionChunk, topics.CHUNK, self._on_chunk, RELIABLE)
         self.create_service(EStop, topics.ESTOP, self._on_estop)
         self.create_service(ClearFault, topics.CLEAR_FAULT, self._on_clear_fault)
@@ -50,14 +55,8 @@ class GateNode(Node):
         self.create_timer(self.PERIOD, self._on_watchdog, clock=STEADY_CLOCK)
 
     def _apply(self, parameters: dict[str, Any]) -> None:
-        horizon = self.gate.servo.spec.horizon
-        execute, hold_after = parameters.get("execute"), parameters.get("hold_after")
-        if execute is not None and not 1 <= execute <= horizon:
-            raise VgpsError(f"execute must be 1..{horizon}, not {execute}")
-        if hold_after is not None and not hold_after > 0:
-            raise VgpsError(f"hold_after must be above 0 s, not {hold_after}")
-        self.gate.execute = execute or self.gate.execute
-        self.gate.hold_after = hold_after or self.gate.hold_after
+        self.gate.execute = parameters.get("execute", self.gate.execute)
+        self.gate.hold_after = parameters.get("hold_after", self.gate.hold_after)
 
     def _on_arm(self, task: TaskState, arm: ArmState) -> None:
         self.gate.observe(task, arm)
@@ -69,10 +68,11 @@ class GateNode(Node):
         try:
             chunk = messages.chunk_from_msg(message)
         except VgpsError as error:
-            self.get_logger().warning(f"chunk ignored: {error}")
+            self.get_logger().warning(f"chunk ignored: {error}", throttle_duration_sec=1.0)
             return
         if (rejection := self.gate.offer(chunk)) is not None:
-            self.get_logger().warning(f"chunk refused ({rejection.reason.name}): {rejection.detail}")
+            text = f"chunk refused ({rejection.reason.name}): {rejection.detail}"
+            self.get_logger().warning(text, throttle_duration_sec=1.0)
         self._send()
 
     def _on_watchdog(self) -> None:

@@ -73,6 +73,10 @@ class LiveReward:
         value = self.reward.now((thumb + index) / 2, gap, self._last[len(HAND) :])
         return Rewarded(self.names, self._last.copy(), confidence, value)
 
+    def forget(self) -> None:
+        """Begin anew with the next image, because time went back."""
+        self._camera = None
+
     def _begin(self, camera: Intrinsics) -> None:
         self._camera, self._table, self._smooth = camera, None, OneEuro()
         self._look = TaskWatcher(self._find, self.find_hands, camera, self.watch, self.arm)

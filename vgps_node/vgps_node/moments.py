@@ -1,14 +1,15 @@
 """What travels between the nodes, as plain values: every one belongs to a moment.
 
 An observation is the set of messages with EQUAL stamp, and whatever answers it
-carries that stamp. Stamps are simulation time, which never goes back, so one
-names a moment for ever; (seed, step) names it inside its episode and is the key
-of everything drawn at random.
+carries that stamp. Stamps are simulation time. As long as time does not go back
+a stamp names one moment; when it does (a restarted simulator, a bag in a loop,
+two graphs in one domain), everything kept by stamp is forgotten. (seed, step)
+names a moment inside its episode and is the key of everything drawn at random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -103,16 +104,17 @@ class Progress:
 
 
 class Recent(Generic[T]):
-    """The values of the newest few stamps; older ones are forgotten."""
+    """The values that were put in last, by stamp; those that were put in first are forgotten first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._values: dict[int, T] = {}
 
     def put(self, stamp: int, value: T) -> None:
+        self._values.pop(stamp, None)
         self._values[stamp] = value
         while len(self._values) > self._size:
-            del self._values[min(self._values)]
+            del self._values[next(iter(self._values))]
 
     def get(self, stamp: int) -> T | None:
         return self._values.get(stamp)
@@ -131,18 +133,29 @@ class Recent(Generic[T]):
 
 
 class Joiner:
-    """Puts together what belongs to one stamp, in whatever order it comes.
+    """Puts together what belongs to one stamp, in whatever order the parts come.
 
     A part that comes twice starts its moment anew, so a repeated observation is
-    seen again and everybody can answer again.
+    complete again and every node can answer again. Each part comes in the order
+    of its stamps; a smaller one means that time went back. Then all moments are
+    forgotten, and `on_rewind` is called with the stamp before and the new one.
     """
 
-    def __init__(self, parts: Iterable[str], size: int = 32) -> None:
-        self._parts = frozenset(parts)
+    def __init__(
+        self, parts: Iterable[str], size: int = 32, on_rewind: Callable[[int, int], None] = lambda before, now: None
+    ) -> None:
+        self._parts, self._on_rewind = frozenset(parts), on_rewind
         self._open: Recent[dict[str, Any]] = Recent(size)
+        self._newest: dict[str, int] = {}  # part -> its newest stamp
 
     def add(self, part: str, stamp: int, value: Any) -> dict[str, Any] | None:
         """All parts of the moment when this one completes it."""
+        before = self._newest.get(part, stamp)
+        if stamp < before:
+            self._open.clear()
+            self._newest.clear()
+            self._on_rewind(before, stamp)
+        self._newest[part] = stamp
         moment = self._open.get(stamp)
         if moment is None:
             self._open.put(stamp, moment := {})

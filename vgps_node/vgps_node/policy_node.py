@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.context import Context
 from rclpy.node import Node
 
 from vgps_models import checkpoint
 from vgps_models.contract import Contract
-from vgps_models.errors import VgpsError
 from vgps_models.policies.base import Policy
 from vgps_models.spaces import ActionSpec, Observation
 from vgps_msgs.msg import Candidates as CandidatesMsg
 from vgps_node import messages, topics
+from vgps_node.bringup import OPTIONS
 from vgps_node.moments import Candidates, Recent, TaskState
 from vgps_node.observing import ObservationInput
-from vgps_node.runtime import RELIABLE, declare, on_parameters, run
+from vgps_node.runtime import RELIABLE, RELIABLE_IMAGES, declare, run
 
 
 class PolicyNode(Node):
-    """Samples at every step that is a multiple of `execute`.
+    """Samples at every step that is a multiple of `execute`."""
 
-    Parameters: checkpoint, a shipped name or a path; k, chunks for an observation; execute, control steps
-    of a chunk before the next one; reliable_images, see `image_qos`.
-    """
+    PARAMETERS: ClassVar = {
+        "checkpoint": OPTIONS["policy"],
+        "k": OPTIONS["k"],
+        "execute": OPTIONS["execute"],
+        "reliable_images": RELIABLE_IMAGES,
+    }
 
     def __init__(self, context: Context) -> None:
         super().__init__("policy_node", context=context)
-        parameters = declare(self, checkpoint="policy", k=10, execute=2, reliable_images=True)
+        parameters = declare(self, self.PARAMETERS, self._apply, live=("checkpoint", "k", "execute"))
         self._name, self._policy = "", None
         self.k, self.execute = 1, 1
         self._apply(parameters)
-        on_parameters(self, self._apply)
         self._sampled: Recent[Candidates] = Recent(4)
         self._publisher = self.create_publisher(CandidatesMsg, topics.CANDIDATES, RELIABLE)
-        ObservationInput(self, Contract.load(), self._on_observation, reliable=parameters["reliable_images"])
+        ObservationInput(
+            self, Contract.load(), self._on_observation, self._sampled.clear, reliable=parameters["reliable_images"]
+        )
 
     @property
     def policy(self) -> Policy:
@@ -44,13 +48,10 @@ class PolicyNode(Node):
         return self._policy
 
     def _apply(self, parameters: dict[str, Any]) -> None:
-        k, execute = parameters.get("k", self.k), parameters.get("execute", self.execute)
-        if k < 1 or execute < 1:
-            raise VgpsError(f"k ({k}) and execute ({execute}) must be at least 1")
         name = parameters.get("checkpoint", self._name)
         if name != self._name:
             self._policy, self._name = checkpoint.load_policy(name, spec=ActionSpec()), name
-        self.k, self.execute = k, execute
+        self.k, self.execute = parameters.get("k", self.k), parameters.get("execute", self.execute)
 
     def _on_observation(self, task: TaskState, observation: Observation) -> None:
         moment = task.moment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.context import Context
 from rclpy.node import Node
@@ -15,10 +15,10 @@ from vgps_models.spaces import Image
 from vgps_msgs import msg
 from vgps_node import messages, topics
 from vgps_node.advising import ProgressOptions
-from vgps_node.flat import changed, flatten
 from vgps_node.moments import Progress, TaskState
 from vgps_node.observing import SightInput
-from vgps_node.runtime import RELIABLE, STEADY_CLOCK, declare, on_parameters, run
+from vgps_node.params import changed, specs
+from vgps_node.runtime import RELIABLE, RELIABLE_IMAGES, STEADY_CLOCK, declare, run
 from vgps_node.watching import Watcher
 
 
@@ -26,21 +26,18 @@ class ProgressNode(Node):
     """Judges some control steps and the last one by the learned estimator; asks a vision-language model about the
     episode so far in the background. Which of the two is a setting.
 
-    Parameters: those of `ProgressOptions`, nested ones joined by dots (gvl.chat.model); reliable_images, see
-    `image_qos`. `checkpoint` and `every` may be changed while it runs. A key comes from the environment alone.
+    Parameters: those of `ProgressOptions`, nested ones joined by dots (gvl.chat.model). A key comes from the
+    environment alone.
     """
 
-    LIVE = ("checkpoint", "every")
+    PARAMETERS: ClassVar = specs(ProgressOptions()) | {"reliable_images": RELIABLE_IMAGES}
 
     def __init__(self, context: Context) -> None:
         super().__init__("progress_node", context=context)
-        defaults = flatten(ProgressOptions())
-        parameters = declare(self, **defaults, reliable_images=True)
+        parameters = declare(self, self.PARAMETERS, self._apply, live=("checkpoint", "every"))
         self.options = changed(ProgressOptions(), parameters)
         self.options.require()
-        self._fixed = parameters.keys() - set(self.LIVE)
         self._load()
-        on_parameters(self, self._apply)
         self.watcher: Watcher | None = None
         if self.options.asking:
             from vgps_models.progress.gvl import GVL
@@ -48,11 +45,9 @@ class ProgressNode(Node):
             self.watcher = Watcher(GVL(self.options.gvl), period=self.options.period, frames=self.options.frames)
             self.create_timer(0.1, self._tell, clock=STEADY_CLOCK)
         self._publisher = self.create_publisher(msg.Progress, topics.PROGRESS, RELIABLE)
-        SightInput(self, Contract.load(), self._on_sight, reliable=parameters["reliable_images"])
+        SightInput(self, Contract.load(), self._on_sight, self._rewind, reliable=parameters["reliable_images"])
 
     def _apply(self, parameters: dict[str, Any]) -> None:
-        if fixed := sorted(parameters.keys() & self._fixed):
-            raise VgpsError(f"{', '.join(fixed)} cannot change while the node runs; start it with another value")
         before, self.options = self.options, changed(self.options, parameters)
         if self.options.checkpoint != before.checkpoint:
             try:
@@ -63,6 +58,10 @@ class ProgressNode(Node):
 
     def _load(self) -> None:
         self.estimator = load_judge(self.options.checkpoint) if self.options.learned else None
+
+    def _rewind(self) -> None:
+        if self.watcher is not None:
+            self.watcher.forget()
 
     def _on_sight(self, task: TaskState, images: dict[str, Image]) -> None:
         if self.watcher is not None:

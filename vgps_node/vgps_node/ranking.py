@@ -47,6 +47,11 @@ class Ranker:
             self._encoded.clear()
         self.critic, self.selection = critic, selection
 
+    def rewind(self) -> None:
+        """Forget every encoding, candidate and answer, because time went back."""
+        for recent in (self._encoded, self._waiting, self._answers):
+            recent.clear()
+
     def see(self, moment: Moment, observation: Observation) -> Answer | None:
         """Encode an observation; the answer, when its candidates were here already."""
         if self.critic is not None and self.selection.scored and self._encoded.get(moment.stamp) is None:

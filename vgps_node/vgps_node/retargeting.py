@@ -32,9 +32,10 @@ REACHED = 0.01  # [m] farther off the tool did not reach
 class Retarget:
     """Bring a person's motion to an arm."""
 
-    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, MCAP bag, or a RealSense's .bag or .db3
+    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, a bag, or a RealSense's .bag or .db3
     arm: str = "widowx_ai"  # widowx_ai | widowx_250s
     out: Path = Path("runs/retarget")  # folder to write: motion.csv, report.html, result.json
+    camera: str = ""  # which one, where a bag has several: its topic in color, or a part of its name as `left`
     place: str = "seat"  # seat: the arm stands where the person is | base: where the camera's pose says
     points: str = "points"  # checkpoint of `vgps train points`, which finds the arm
     pose: Path | None = None  # a pose_landmarker_lite, _full or _heavy.task of MediaPipe, which finds the arm instead
@@ -66,7 +67,7 @@ class Retargeted:
 
 def retargeted(config: Retarget, progress: Callable[[int, int], None] = lambda done, of: None) -> Retargeted:
     """Watch the recording and move the arm. DataError when there is too little to be seen of a person."""
-    recording = open_recording(config.recording)
+    recording = open_recording(config.recording, config.camera)
     watched = watch(recording, _watcher(config, recording), progress)
     smoothed = even(watched, recording, config.paths)
     pose = _camera_pose(config, recording, watched)

@@ -1,57 +1,62 @@
-"""What a learned reward says of what is seen, live: colour and depth in, `Keypoints` and `Reward` out. Nobody waits."""
+"""A learned reward, live: color and depth images in, `Keypoints` and `Reward` out. No other node waits for it."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.context import Context
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, JointState
 from sensor_msgs.msg import Image as ImageMsg
 
+from vgps_models.bags.pictures import RAW, pixels
 from vgps_models.contract import Contract
-from vgps_models.data.bags import RAW, pixels
-from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.errors import VgpsError
 from vgps_models.irl.rewards import load_reward
 from vgps_models.keypoints.camera import Intrinsics
-from vgps_models.rgbd.bags import intrinsics_of, metric_depth
+from vgps_models.limits import Between, OneOf
+from vgps_models.rgbd.ros_messages import intrinsics_of, metric_depth
 from vgps_models.spaces import Array, Image
 from vgps_msgs import msg
 from vgps_node import messages, topics
 from vgps_node.camera_pose import pose_of
 from vgps_node.live_reward import LiveReward, Pairing, Rewarded
 from vgps_node.live_robot import RobotReward
+from vgps_node.observing import warn_of_rewind
+from vgps_node.params import ParameterSpec
 from vgps_node.rewarding import WHO
-from vgps_node.runtime import RELIABLE, declare, image_qos, run
+from vgps_node.runtime import RELIABLE, RELIABLE_IMAGES, declare, image_qos, run
 
 TABLE_FRAME = "table"
 
 
 class RewardNode(Node):
-    """Watches a person, or the robot, at the task that a reward is of.
+    """Estimates a learned reward for a person, or for the robot, that a color and depth camera sees."""
 
-    Parameters: reward (file of `vgps reward learn`), points (checkpoint of `vgps train points`), who (person or robot),
-    of a person hands (a hand_landmarker.task, or nothing) and pose (a pose_landmarker_full.task that finds the arm, or
-    nothing), of the robot camera_pose (see `pose_of`); camera (of the graph) or colour, depth and info (topics; depth
-    aligned to colour), tolerance (between the stamps of colour and of depth or joints [s]), reliable_images, see
-    `image_qos`.
-    """
+    PARAMETERS: ClassVar = {
+        "reward": ParameterSpec("", "file of the reward, as `vgps reward learn` writes it"),
+        "points": ParameterSpec("points", "checkpoint of `vgps train points`: a shipped name or a path"),
+        "who": ParameterSpec("person", "whose task it is", OneOf(WHO)),
+        "hands": ParameterSpec("", "of a person: a hand_landmarker.task file; empty: the installed one"),
+        "pose": ParameterSpec("", "of a person: a pose_landmarker_full.task file that finds the arm; empty: none"),
+        "camera_pose": ParameterSpec("", "of the robot: 'x y z qx qy qz qw' of the camera in the arm's base frame [m]"),
+        "camera": ParameterSpec("", "name of a camera of this graph; replaces the three topics below"),
+        "colour": ParameterSpec("/camera/color/image_raw", "topic of the color images"),
+        "depth": ParameterSpec("/camera/aligned_depth_to_color/image_raw", "topic of the depth aligned to color"),
+        "info": ParameterSpec("/camera/color/camera_info", "topic of the color camera's intrinsics"),
+        "tolerance": ParameterSpec(0.015, "[s] between the stamps of color and of depth or joints", Between(0, 1)),
+        "reliable_images": replace(RELIABLE_IMAGES, default=False),
+    }
 
     def __init__(self, context: Context) -> None:
         super().__init__("reward_node", context=context)
-        p = declare(
-            self, reward="", points="points", who="person", hands="", pose="", camera_pose="", camera="",
-            colour="/camera/color/image_raw", depth="/camera/aligned_depth_to_color/image_raw",
-            info="/camera/color/camera_info", tolerance=0.015,
-            reliable_images=False,
-        )  # fmt: skip
+        p = declare(self, self.PARAMETERS)
         if not p["reward"]:
             raise VgpsError("reward_node needs the parameter reward: a file that `vgps reward learn` wrote")
-        if p["who"] not in WHO:
-            raise UnknownNameError("kind of body", p["who"], WHO)
         robot, name = p["who"] == "robot", p["camera"]
         if name:
             p |= {"colour": topics.camera_image(name), "depth": topics.camera_depth(name)}
@@ -85,8 +90,11 @@ class RewardNode(Node):
 
     def _on_part(self, part: str, message: Any) -> None:
         paired = self._pairing.add(part, messages.stamp_of(message), message)
-        if paired is None or self._camera is None or paired[0] <= self._last:
+        if paired is None or self._camera is None or paired[0] == self._last:
             return
+        if paired[0] < self._last:
+            warn_of_rewind(self, self._last, paired[0])
+            self.live.forget()
         began = time.perf_counter()
         stamp, colour, depth, *others = paired
         self._last = stamp

@@ -29,9 +29,10 @@ WIDTH = 640  # [px] of the video
 class ViewReward:
     """Draw what a reward sees into a video, and its value under it."""
 
-    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, MCAP bag, or a RealSense's .bag or .db3
+    recording: tyro.conf.Positional[Path]  # folder of color/ and depth/, a bag, or a RealSense's .bag or .db3
     reward: Path  # what `vgps reward learn` wrote
     out: Path = Path("runs/reward.mp4")  # video to write
+    camera: str = ""  # which one, where a bag has several: its topic in color, or a part of its name as `left`
     points: str = "points"  # checkpoint of `vgps train points`, which finds things and the arm
     pose: Path | None = None  # a pose_landmarker_lite, _full or _heavy.task of MediaPipe, which finds the arm instead
     watch: TaskWatchConfig = field(default_factory=TaskWatchConfig)
@@ -39,7 +40,7 @@ class ViewReward:
 
 def view_reward(config: ViewReward, progress: Callable[[int, int], None] = lambda done, of: None) -> dict[str, Any]:
     """Write the video; tells the reward of every frame and how often each point was seen."""
-    recording, reward = open_recording(config.recording), load_reward(config.reward)
+    recording, reward = open_recording(config.recording, config.camera), load_reward(config.reward)
     look = watcher(config.points, config.pose, reward, recording, config.watch)
     watched = watch(recording, reward, look, keep=True, progress=progress)
     values, seconds = reward.within(watched.track), recording.seconds[watched.rows]

@@ -23,7 +23,7 @@ from vgps_models.spaces import Decision
 from vgps_msgs import msg, srv
 from vgps_node import bringup, messages, topics
 from vgps_node.bringup import GATE, POLICY, SIM, VALUE, GraphOptions, sim_graph
-from vgps_node.conditions import Steered
+from vgps_node.conditions import Steered, require_graph
 from vgps_node.domain import own_domain
 from vgps_node.gate import Reason
 from vgps_node.moments import Candidates, Chunk, Scores, TaskState
@@ -87,6 +87,7 @@ class RosSession:
         self, options: GraphOptions | None = None, log_folder: Path = Path("runs/log"), *, stall: float = 15.0
     ) -> None:
         self._options = options or GraphOptions()
+        require_graph(self._options)
         self._log_folder, self._stall = log_folder, stall
         # Against the wall clock a late chunk is an outcome; where the world waits it is a fault.
         self._strict = self._options.clock != "realtime"

@@ -4,7 +4,8 @@ lockstep   an observation waits for its command; nothing happens meanwhile. Repr
 latency    as lockstep, but the world moves on by `latency` before a command takes effect. Reproducible.
 realtime   the world moves by the wall clock, and a command takes effect when it comes.
 
-Stamps are simulated time and never go back: an episode begins one control step after the last one ended.
+Between episodes the world is idle: whatever the clock, it moves by the wall clock and the arm holds its pose. Stamps
+are simulated time and never go back: an episode begins one control step after the last stamp.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.spaces import Array, Image
 from vgps_node.bringup import CLOCKS
 from vgps_node.moments import ArmState, Moment, TaskState
 from vgps_sim.kinematics import JointCommand
-from vgps_sim.scene import FRONT
+from vgps_sim.scene import FRONT, WRIST
 from vgps_sim.tasks import ALL_TASKS
 from vgps_sim.world import MAX_STEPS, World
 
@@ -41,14 +44,14 @@ class Snapshot:
 class Simulation:
     """Episodes in one world a task; worlds are made when first needed and kept.
 
-    slice: time by which a realtime world moves at once [s]. depth: snapshots have it.
+    slice: time by which a world that runs by the wall clock moves at once [s]. depth: snapshots have it.
     """
 
     def __init__(
         self,
         *,
         max_steps: int = MAX_STEPS,
-        slice: float = 0.02,
+        slice: float = 0.008,
         depth: bool = False,
         make_world: Callable[[str], World] = World,
     ) -> None:
@@ -90,9 +93,19 @@ class Simulation:
     @property
     def running(self) -> bool:
         """An episode has begun and is not over."""
-        return self._world is not None and not self._state.done
+        return self._state.episode > 0 and not self._state.done
+
+    @property
+    def waiting(self) -> bool:
+        """Time stands still until a command comes."""
+        return self.running and self.clock != "realtime"
 
     # Episodes
+
+    def wake(self) -> None:
+        """Set up a first world, with the arm at home, so that there is something to see before the first episode."""
+        if self._world is None:
+            self._enter(next(iter(ALL_TASKS)), 0)
 
     def reset(self, task: str, seed: int, *, instruction: str = "", max_steps: int = 0) -> TaskState:
         """Begin an episode; unknown tasks are refused and leave the present one as it is.
@@ -102,6 +115,14 @@ class Simulation:
         """
         if task not in ALL_TASKS:
             raise UnknownNameError("task", task, ALL_TASKS)
+        world = self._enter(task, seed)
+        self._limit = max_steps or self.max_steps
+        sentence = instruction or world.task.instruction
+        self._state = TaskState(Moment(0, seed), task, sentence, self._state.episode + 1)
+        return self._note()
+
+    def _enter(self, task: str, seed: int) -> World:
+        """Go into the world of a task, laid out by `seed`, one control step after the last stamp."""
         if task not in self._worlds:
             self._worlds[task] = self._make_world(task)
         world = self._worlds[task]
@@ -110,10 +131,7 @@ class Simulation:
         joints = world.joints()
         self._command = JointCommand(joints.q, joints.gripper, world.spec.period)
         self._travelled, self._into_step, self._loop_ms = 0.0, 0.0, -1.0
-        self._limit = max_steps or self.max_steps
-        told = instruction or world.task.instruction
-        self._state = TaskState(Moment(0, seed), task, told, self._state.episode + 1)
-        return self._note()
+        return world
 
     def step(self, command: JointCommand | None = None, *, loop_ms: float = -1.0) -> TaskState:
         """Lockstep and latency: one control step towards `command`, or on towards the last one, after the latency."""
@@ -131,8 +149,8 @@ class Simulation:
         self._command, self._travelled, self._loop_ms = command, 0.0, loop_ms
 
     def tick(self) -> bool:
-        """Realtime: move on by one slice. True when that ended a control step."""
-        world, command = self._episode()
+        """Realtime and idle: move on by one slice. True when that ended a control period."""
+        world, command = self._present()
         left = max(command.duration - self._travelled, world.model.opt.timestep)
         world.advance(replace(command, duration=left), round(self.slice / world.model.opt.timestep))
         self._travelled += self.slice
@@ -140,14 +158,21 @@ class Simulation:
         if self._into_step < world.spec.period - 1e-9:
             return False
         self._into_step = 0.0
-        world.step += 1
-        world.happened |= world.task.events(world)
-        self._note()
+        if self.running:
+            world.step += 1
+            world.happened |= world.task.events(world)
+            self._note()
         return True
 
     def _episode(self) -> tuple[World, JointCommand]:
-        if self._world is None or self._command is None:
+        if self._state.episode == 0:
             raise NoEpisodeError("no episode has begun; call /sim/reset first")
+        return self._present()
+
+    def _present(self) -> tuple[World, JointCommand]:
+        """The world that there is, in an episode or idle, and the last command."""
+        if self._world is None or self._command is None:
+            raise NoEpisodeError("there is no world yet; call /sim/reset first")
         return self._world, self._command
 
     def _note(self) -> TaskState:
@@ -166,19 +191,30 @@ class Simulation:
     # What can be seen
 
     def arm(self) -> ArmState:
-        world, _ = self._episode()
+        world, _ = self._present()
         joints = world.joints()
         return ArmState(joints.q, joints.gripper, joints.velocity)
 
     def snapshot(self) -> Snapshot:
         """The present observation."""
-        world, _ = self._episode()
+        world, _ = self._present()
         depth = world.depth(FRONT, world.image_size, world.image_size) if self.depth else None
         return Snapshot(self._state, self.arm(), world.images(), depth)
 
+    def camera_frames(self) -> dict[str, tuple[bool, Array]]:
+        """Cameras by name: whether it rides on the tool, and its pose (4, 4) [m] in the tool's or else the base frame.
+
+        A camera's x is to the right, y down, z forward.
+        """
+        world, _ = self._present()
+        tool = np.eye(4)
+        tool[:3, 3], tool[:3, :3] = world.tool_pose()
+        poses = {name: (name == WRIST, world.camera_pose(name)) for name in world.cameras}
+        return {name: (rides, np.linalg.inv(tool) @ pose if rides else pose) for name, (rides, pose) in poses.items()}
+
     def fovy(self, camera: str) -> float:
         """Vertical field of view [deg]."""
-        world, _ = self._episode()
+        world, _ = self._present()
         return float(world.model.camera(camera).fovy[0])
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Starts processes, knows when they are ready, notices when one dies, leaves none behind. Knows no ROS."""
+"""Starts processes, waits until they are ready, notices when one ends, leaves none behind. Knows no ROS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,15 +33,21 @@ class NotReadyError(VgpsError):
 class Supervisor:
     """Runs named commands, each in a process group of its own, so that only we decide when they stop.
 
-    Use it as a context from the main thread: children are told to end when the starting thread dies.
+    Use it as a context from the main thread: children are ended when the starting thread dies. advisory: names of those
+    that the others do without; when one of them ends, `lost` says so and the rest goes on.
     """
 
     GRACE = 2.5  # [s] between SIGINT and SIGKILL
 
     def __init__(
-        self, commands: Mapping[str, Sequence[str]], log_folder: Path, environment: Mapping[str, str] | None = None
+        self,
+        commands: Mapping[str, Sequence[str]],
+        log_folder: Path,
+        environment: Mapping[str, str] | None = None,
+        advisory: Collection[str] = (),
     ) -> None:
-        self.log_folder = log_folder
+        self.log_folder, self._advisory = log_folder, frozenset(advisory)
+        self._lost: dict[str, NodeDiedError] = {}  # advisory ones that have ended
         self._commands = commands
         self._environment = dict(os.environ if environment is None else environment)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -78,7 +84,7 @@ class Supervisor:
                 os.close(tell)
 
     def wait_ready(self, timeout: float = 60.0) -> None:
-        """Until every child said that it is ready; raises NodeDiedError or NotReadyError."""
+        """Until every child is ready; raises NodeDiedError or NotReadyError. An advisory child that ends is let go."""
         deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             for name, fd in self._ready.items():
@@ -86,7 +92,8 @@ class Supervisor:
             while self._ready:
                 events = selector.select(timeout=max(0.0, deadline - time.monotonic()))
                 if not events:
-                    late = next(iter(self._ready))
+                    if (late := self._first_needed()) is None:
+                        return
                     raise NotReadyError(f"{late} was not ready within {timeout:g} s; its log:\n{tail(self.log(late))}")
                 for key, _ in events:
                     selector.unregister(key.fd)
@@ -96,15 +103,26 @@ class Supervisor:
                         with suppress(subprocess.TimeoutExpired):
                             self._processes[key.data].wait(timeout=5.0)
                         self.check()
+                        if key.data in self._advisory:
+                            continue
                         raise NotReadyError(
                             f"{key.data} gave up its ready signal; its log:\n{tail(self.log(key.data))}"
                         )
 
     def check(self) -> None:
-        """Raise NodeDiedError if a child has ended."""
+        """Raise NodeDiedError if a child has ended that the others need."""
         for name, process in self._processes.items():
-            if (code := process.poll()) is not None:
-                raise NodeDiedError(name, code, self.log(name))
+            if (code := process.poll()) is None or name in self._lost:
+                continue
+            died = NodeDiedError(name, code, self.log(name))
+            if name not in self._advisory:
+                raise died
+            self._lost[name] = died
+
+    @property
+    def lost(self) -> Mapping[str, NodeDiedError]:
+        """Advisory children that have ended, and how."""
+        return self._lost
 
     def stop(self) -> None:
         """Interrupt all, wait, kill what is left. Safe to call again."""
@@ -120,6 +138,10 @@ class Supervisor:
         for process in self._processes.values():
             process.wait()
         self._processes.clear()
+
+    def _first_needed(self) -> str | None:
+        """A child that is not ready and that the others need."""
+        return next((name for name in self._ready if name not in self._advisory), None)
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes.values():

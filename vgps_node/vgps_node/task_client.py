@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from rclpy.action import ActionClient
-from rclpy.node import Node
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.task import Future
 
@@ -20,72 +18,68 @@ from vgps_models.errors import VgpsError
 from vgps_msgs.action import RunTask
 from vgps_node import topics
 from vgps_node.bringup import TASK
-from vgps_node.runtime import ros
+from vgps_node.graph_client import GraphClient, NoGraphError
 
 
-class NoGraphError(VgpsError):
-    """No graph answers, or it went away; the message says how to start one."""
-
-
-class TaskClient:
+class TaskClient(GraphClient):
     """`with TaskClient() as client: client.run(goal)`.
 
     domain: ROS domain; None for the one of the environment.
     """
 
-    ANSWER = 2.0  # [s] after which a request that may be repeated is
+    LATE = 1.0  # [s] after the result in which the last estimate may still come
     GONE = 2.0  # [s] without the action's server after which the graph is gone
 
     def __init__(self, domain: int | None = None) -> None:
-        self._domain = domain
-        self._stack = ExitStack()
+        super().__init__("task_client", domain)
         self._interrupted = False
 
     def __enter__(self) -> TaskClient:
-        context, self._executor = self._stack.enter_context(ros([], domain_id=self._domain))
-        self._node = Node("task_client", context=context)
-        self._stack.callback(self._node.destroy_node)
-        self._executor.add_node(self._node)
-        self._action = ActionClient(self._node, RunTask, topics.RUN_TASK)
+        super().__enter__()
+        self._action = ActionClient(self.node, RunTask, topics.RUN_TASK)
         self._stack.callback(self._action.destroy)
         # Made after the action's own client: a server that answers these has found that one too, so nothing gets lost.
-        self._parameters = AsyncParameterClient(self._node, TASK)
+        self._parameters = AsyncParameterClient(self.node, TASK)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def connect(self, timeout: float = 10.0) -> float:
         """Find the graph; the time limit of goals that name none [s]. Raises NoGraphError."""
-        deadline, asked, futures = time.monotonic() + timeout, -math.inf, list[Future]()
-        while not any(future.done() for future in futures):
+        futures, asked = list[Future](), -math.inf
+
+        def answered() -> bool:
+            nonlocal asked
             now = time.monotonic()
-            if now > deadline:
-                domain = self._domain if self._domain is not None else os.environ.get("ROS_DOMAIN_ID", "0")
-                raise NoGraphError(
-                    f"no graph answers in ROS domain {domain}; start one in another terminal with `vgps up sim`, under "
-                    "the same ROS_DOMAIN_ID"
-                )
             there = self._action.server_is_ready() and self._parameters.services_are_ready()
-            if there and now - asked > self.ANSWER:
+            if there and now - asked > self.AGAIN:
                 asked = now
                 futures.append(self._parameters.get_parameters(["time_limit"]))
-            self._executor.spin_once(timeout_sec=0.05)
+            return any(future.done() for future in futures)
+
+        if not self.until(answered, timeout):
+            raise self.no_graph()
         answer: Any = next(future for future in futures if future.done()).result()
         return answer.values[0].double_value
 
     def run(self, goal: RunTask.Goal, feedback: Callable[[RunTask.Feedback], None] = lambda _: None) -> RunTask.Result:
         """Until it has ended. Ctrl-C cancels it; a second one leaves without waiting for its end.
 
-        feedback: called with what the graph tells meanwhile. Raises NoGraphError when the graph goes away.
+        feedback: called with the graph's feedback. Raises NoGraphError when the graph goes away.
         """
-        with self._hearing_interrupts():
-            handle = self._until(
-                self._action.send_goal_async(goal, feedback_callback=lambda message: feedback(message.feedback))
-            )
+        progress = math.nan
+
+        def take(message: Any) -> None:
+            nonlocal progress
+            progress = message.feedback.progress
+            feedback(message.feedback)
+
+        with self._noting_interrupts():
+            handle = self._until(self._action.send_goal_async(goal, feedback_callback=take))
             if not handle.accepted:
                 raise VgpsError(f"{TASK} rejected the goal without saying why; its log may")
-            return self._until(handle.get_result_async(), on_interrupt=handle.cancel_goal_async).result
+            result = self._until(handle.get_result_async(), on_interrupt=handle.cancel_goal_async).result
+            # The last estimate was published before the result, on a topic of its own, and may arrive after it.
+            self.until(lambda: math.isnan(result.progress) or progress == result.progress, self.LATE)
+            return result
 
     @property
     def interrupted(self) -> bool:
@@ -93,7 +87,7 @@ class TaskClient:
         return self._interrupted
 
     @contextmanager
-    def _hearing_interrupts(self) -> Iterator[None]:
+    def _noting_interrupts(self) -> Iterator[None]:
         """A first Ctrl-C or SIGTERM is only noted: an exception could come between any two lines, and leave a goal that
         nobody cancels."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
@@ -16,28 +16,42 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from vgps_models.checkpoint_files import instructions_of
 from vgps_models.contract import Contract
 from vgps_models.errors import VgpsError
+from vgps_models.limits import Between
 from vgps_models.spaces import ActionSpec
 from vgps_msgs import msg
 from vgps_msgs.action import RunTask
 from vgps_msgs.srv import Reset
 from vgps_node import goals, messages, topics
 from vgps_node.attempt import Attempt, Ending, Outcome
-from vgps_node.bringup import GATE, POLICY, SIM, VALUE
+from vgps_node.bringup import GATE, OPTIONS, POLICY, SIM, VALUE
+from vgps_node.gate import State, Status
 from vgps_node.goals import Goal
 from vgps_node.moments import Progress, TaskState
+from vgps_node.params import ParameterSpec
 from vgps_node.runtime import LATCHED, RELIABLE, STEADY_CLOCK, declare, run
 
 
 class TaskNode(Node):
-    """One goal at a time: lets the gate move, begins an episode, listens until it is over, makes the gate hold.
+    """One goal at a time: lets the gate move, begins an episode, listens until it is over, makes the gate hold."""
 
-    Parameters: simulator, whether /sim/reset begins episodes (otherwise /task/instruction is published, and whoever
-    tells /task/state takes it up); execute, control steps of a chunk; time_limit, of goals that name none [s];
-    patience, steady time after which a node that owes an answer is silent [s].
-    """
-
+    LIVE: ClassVar = {
+        "execute": OPTIONS["execute"],
+        "time_limit": ParameterSpec(
+            12.0, "[s] on the graph's clock, of goals that name no limit", Between(0.2, 86_400)
+        ),
+        "patience": ParameterSpec(
+            10.0, "[s] of wall-clock time after which a node that does not respond ends the task", Between(0.2, 3600)
+        ),
+    }
+    PARAMETERS: ClassVar = LIVE | {
+        "policy": ParameterSpec("", "checkpoint whose tasks are offered: a shipped name or a path; empty: all tasks"),
+        "simulator": ParameterSpec(
+            True, f"whether {topics.RESET} begins episodes; otherwise {topics.INSTRUCTION} is published for a real arm"
+        ),
+    }
     PERIOD = 0.1  # [s] between two looks at the clock
     AGAIN = 5.0  # [s] after which a service is asked again: one that has not found its client yet drops the answer
     SETUP = 60.0  # [s] that a simulator may take to set up a world; it does so once for each task
@@ -45,11 +59,12 @@ class TaskNode(Node):
 
     def __init__(self, context: Context) -> None:
         super().__init__("task_node", context=context)
-        parameters = declare(self, simulator=True, execute=2, time_limit=12.0, patience=10.0)
-        self.simulator, self.execute = parameters["simulator"], parameters["execute"]
-        self.time_limit, self.patience = parameters["time_limit"], parameters["patience"]
-        if self.execute < 1 or not self.time_limit > 0 or not self.patience > 0:
-            raise VgpsError("execute must be at least 1, time_limit and patience above 0 s")
+        self.simulator, self.execute, self.time_limit, self.patience = True, 1, 0.0, 0.0
+        parameters = declare(self, self.PARAMETERS, self._apply, live=self.LIVE)
+        policy = parameters.pop("policy")
+        self._tasks = goals.known_tasks(instructions_of(policy) if policy else None)
+        self._apply(parameters)
+        self._gate: Status | None = None  # as it said last
         self._goal: Goal | None = None
         self._handle: ServerGoalHandle | None = None
         self._attempt: Attempt | None = None
@@ -81,6 +96,10 @@ class TaskNode(Node):
         self.create_subscription(msg.SentAction, contract.action.topic, lambda _: self._hear("sent"), RELIABLE)
         self.create_subscription(msg.GateStatus, topics.GATE_STATUS, self._on_gate, LATCHED)
 
+    def _apply(self, parameters: dict[str, Any]) -> None:
+        for name, value in parameters.items():
+            setattr(self, name, value)
+
     # One goal
 
     async def _run(self, handle: ServerGoalHandle) -> RunTask.Result:
@@ -88,9 +107,11 @@ class TaskNode(Node):
         try:
             if self._goal is not None:
                 raise VgpsError(f"another goal is under way: '{self._goal.instruction}'; cancel it or await its end")
+            if self._gate is not None and self._gate.state in (State.STOPPED, State.FAULT):
+                raise VgpsError(f"the arm does not move: {self._gate.detail}")
             goal = goals.make(
                 asked.instruction, asked.task, asked.seed, asked.time_limit, asked.success_progress,
-                simulator=self.simulator, limit=self.time_limit,
+                simulator=self.simulator, limit=self.time_limit, tasks=self._tasks,
             )  # fmt: skip
         except VgpsError as error:
             return self._finish(handle, Outcome(Ending.REFUSED, str(error)))
@@ -209,8 +230,9 @@ class TaskNode(Node):
         self._feed(messages.progress_from_msg(message))
 
     def _on_gate(self, message: msg.GateStatus) -> None:
+        self._gate = messages.status_from_msg(message)
         if self._attempt is not None:
-            self._attempt.gate(messages.status_from_msg(message))
+            self._attempt.gate(self._gate)
             self._tick()
 
     def _hear(self, what: str) -> None:

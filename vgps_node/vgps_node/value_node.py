@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.context import Context
 from rclpy.node import Node
@@ -14,41 +14,40 @@ from vgps_models.selection import Selection
 from vgps_models.spaces import ActionSpec, Observation
 from vgps_msgs.msg import ActionChunk, Candidates, Scores
 from vgps_node import messages, topics
+from vgps_node.bringup import OPTIONS
 from vgps_node.moments import TaskState
 from vgps_node.observing import ObservationInput
+from vgps_node.params import specs
 from vgps_node.ranking import Answer, Ranker
-from vgps_node.runtime import RELIABLE, declare, on_parameters, run
+from vgps_node.runtime import RELIABLE, RELIABLE_IMAGES, declare, run
 
 NO_CRITIC = "none"
 
 
 class ValueNode(Node):
-    """Encodes observations as they come, and chooses among candidates.
+    """Encodes observations as they come, and chooses among candidates."""
 
-    Parameters: checkpoint, a shipped name, a path or "none"; every field of `Selection`; execute, control
-    steps of a chunk before the next one; reliable_images, see `image_qos`.
-    """
+    LIVE: ClassVar = {"checkpoint": OPTIONS["critic"], **specs(Selection()), "execute": OPTIONS["execute"]}
+    PARAMETERS: ClassVar = LIVE | {"reliable_images": RELIABLE_IMAGES}
 
     def __init__(self, context: Context) -> None:
         super().__init__("value_node", context=context)
-        parameters = declare(self, checkpoint="critic", **Selection().to_json(), execute=2, reliable_images=True)
+        parameters = declare(self, self.PARAMETERS, self._apply, live=self.LIVE)
         self._name, self.ranker, self.execute = NO_CRITIC, Ranker(None), 1
         self._apply(parameters)
-        on_parameters(self, self._apply)
         self._chunks = self.create_publisher(ActionChunk, topics.CHUNK, RELIABLE)
         self._scores = self.create_publisher(Scores, topics.SCORES, RELIABLE)
-        ObservationInput(self, Contract.load(), self._on_observation, reliable=parameters["reliable_images"])
+        ObservationInput(
+            self, Contract.load(), self._on_observation, self.ranker.rewind, reliable=parameters["reliable_images"]
+        )
         self.create_subscription(Candidates, topics.CANDIDATES, self._on_candidates, RELIABLE)
 
     def _apply(self, parameters: dict[str, Any]) -> None:
         ranker, critic, name = self.ranker, self.ranker.critic, parameters.get("checkpoint", self._name)
         if name != self._name:
             critic = None if name == NO_CRITIC else checkpoint.load_critic(name, spec=ActionSpec())
-        execute = parameters.get("execute", self.execute)
-        if execute < 1:
-            raise VgpsError(f"execute ({execute}) must be at least 1")
         ranker.configure(critic, Selection.from_json(ranker.selection.to_json() | parameters))
-        self._name, self.execute = name, execute
+        self._name, self.execute = name, parameters.get("execute", self.execute)
 
     def _on_observation(self, task: TaskState, observation: Observation) -> None:
         if not task.done and task.moment.step % self.execute == 0:
@@ -58,7 +57,7 @@ class ValueNode(Node):
         try:
             candidates = messages.candidates_from_msg(message)
         except VgpsError as error:
-            self.get_logger().warning(f"candidates ignored: {error}")
+            self.get_logger().warning(f"candidates ignored: {error}", throttle_duration_sec=1.0)
             return
         self._publish(self.ranker.choose(candidates))
 

@@ -46,6 +46,10 @@ class Watcher:
         if self._asked is None and due and len(self._seen) >= FEWEST and task.instruction:
             self._ask(task.instruction)
 
+    def forget(self) -> None:
+        """Drop the episode so far, and the answer to a question under way, because time went back."""
+        self._episode, self._seen, self._asked = None, [], None
+
     def poll(self) -> Progress | str | None:
         """What has been answered about the newest moment of the last question, or why nothing could be; else None."""
         if self._asked is None or not self._asked[0].done():

@@ -10,7 +10,9 @@ from typing import Any
 
 from vgps_models.data import layout
 from vgps_models.data.contents import Contents, meta_problems, read_merged, read_waiting
+from vgps_models.data.foreign_check import look_through
 from vgps_models.data.merge import Merged, finish_swap, is_merged, locked, merge, set_data_set_aside
+from vgps_models.data.owner import Owner, owner_of, require_ours
 from vgps_models.data.records import Problem, open_videos
 from vgps_models.data.staging import FOLDER, TEMPORARY, clear_half_written
 from vgps_models.data.store import EpisodeStore
@@ -19,12 +21,17 @@ from vgps_models.errors import DataError
 
 @dataclass(frozen=True)
 class Report:
-    """What `check` found. problems name every episode or file that cannot be used, with the reason."""
+    """What `check` found. problems name every episode or file that cannot be used, with the reason.
+
+    owner: who wrote it. notes: what is odd and does no harm.
+    """
 
     root: str
     episodes: int  # sound, in the data set's files
     waiting: int  # sound, recorded but not merged yet
     problems: tuple[Problem, ...]
+    owner: str = Owner.OURS.value
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -64,6 +71,7 @@ class Info:
     data_hash: str
     waiting: int
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def success_rate(self) -> float:
@@ -75,11 +83,14 @@ class Info:
 
 
 def check(root: Path | str) -> Report:
-    """Verify every file and episode, bit for bit. Changes nothing and never raises on bad content."""
+    """Verify every file and episode, bit for bit where it is ours. Changes nothing and never raises on bad content."""
     root = Path(root)
     merged, problems = Contents(), []
     if not root.is_dir():
         return Report(str(root), 0, 0, (Problem(str(root), "is not a folder"),))
+    if (owner := owner_of(root)) in (Owner.OTHERS, Owner.EDITED):
+        found = look_through(root)
+        return Report(str(root), found.sound, 0, found.problems, owner.value, found.notes)
     if is_merged(root):
         try:
             with open_videos() as videos:
@@ -101,7 +112,10 @@ def check(root: Path | str) -> Report:
 
 
 def info(root: Path | str) -> Info:
-    """Counts, success per task, flaws and the data hash. DataError when nothing in `root` is readable."""
+    """Counts, success per task, flaws and the data hash. DataError when nothing in `root` is readable.
+
+    `foreign_check.look_into` does it for recordings of other programs.
+    """
     store = EpisodeStore(root)
     records, columns = store.records, store.columns()
     outcomes = {
@@ -123,17 +137,22 @@ def info(root: Path | str) -> Info:
         data_hash=store.data_hash(),
         waiting=store.waiting,
         problems=store.problems,
+        notes=store.notes,
     )
 
 
 def repair(root: Path | str) -> Merged:
     """Keep what is sound: write the data set anew from all readable episodes.
 
-    Damaged files are moved to `damaged/`, not deleted. DataError when no episode is readable.
+    Damaged files are moved to `damaged/`, not deleted. DataError when no episode is readable, and for every folder that
+    this project did not write, which is left as it is.
     """
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root} is not a folder; give the folder of a data set")
+    require_ours(root, "`vgps data repair`")
+    if owner_of(root) is Owner.NONE and not (root / FOLDER).is_dir():
+        raise DataError(f"{root} holds no data set, so nothing in it can be saved; make one with `vgps collect`")
     finish_swap(root)
     half = clear_half_written(root)
     before = check(root)

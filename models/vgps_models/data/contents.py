@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vgps_models.data import layout
-from vgps_models.data.episodes import FLAGS, IMAGE_PREFIX, VECTOR_NAMES, Key
-from vgps_models.data.records import Clip, ClipRecord, Problem, Record, Stored, Videos
+from vgps_models.data.episodes import IMAGE_PREFIX, Key
+from vgps_models.data.records import Clip, ClipRecord, Problem, Record, Stored, Videos, content_columns
 from vgps_models.data.staging import FOLDER, read_staged
 from vgps_models.errors import DataError
 from vgps_models.spaces import ActionSpec
@@ -172,7 +172,7 @@ def _frames(row: dict[str, Any], record: Record, tables: _Cache) -> pa.Table:
     for name, expected in layout.index_columns(row, record.fps).items():
         if not np.array_equal(frames.column(name).to_numpy(), expected):
             raise DataError(f"'{name}' in {path} does not agree with the episode table")
-    return frames.select([key for key in (*VECTOR_NAMES, *FLAGS) if key in frames.column_names])
+    return content_columns(frames)
 
 
 def _clips(root: Path, row: dict[str, Any], record: Record, headers: dict[str, str]) -> dict[str, Clip]:

@@ -15,7 +15,9 @@ from vgps_models.spaces import ACTION_NAMES, PROPRIO_NAMES, Image
 
 STATE = "observation.state"
 JOINTS = "observation.joints"
-ENVIRONMENT_STATE = "observation.environment_state"
+# Not called "observation.*": LeRobot's policies take `observation.environment_state` as an input, and a robot has none.
+ENVIRONMENT_STATE = "privileged.environment_state"
+OLD_ENVIRONMENT_STATE = "observation.environment_state"  # of data sets that were recorded before; read as the new key
 ACTION = "action"
 # Not called "action.*": LeRobot takes every key that starts so for an output of its policies.
 COMMANDED = "commanded_action"

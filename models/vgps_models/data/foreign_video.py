@@ -1,4 +1,8 @@
-"""Frames of any video file at given times: variable rates, rotated phones, sound beside the picture."""
+"""Frames of any video file at given times: variable rates, trimmed copies, rotated phones, sound beside the picture.
+
+Frames are chosen by presentation time, never by count. Frames that an edit list hides (a stream copy begins with the
+key frame before the cut) are not part of a video. `shown_at` is the one rule by which a moment gets its frame.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,11 @@ from vgps_models.spaces import Image
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 SKIP_S = 1.0  # farther ahead than this it is quicker to seek than to decode on
+SLACK_S = 2e-3  # containers round their time stamps to milliseconds
 MOST_PIXELS = 1 << 24  # of one frame; a header that says more is not believed
+
+
+Times = NDArray[np.float64]
 
 
 class NoPictureError(DataError):
@@ -28,23 +36,56 @@ class NoFramesError(DataError):
     """A file that could hold a video and does not."""
 
 
-class ForeignVideo:
-    """Every error is a DataError naming the file. Times are seconds from the first frame on."""
+def shown_at(times: Times, wanted: Times, slack: float = SLACK_S) -> NDArray[np.intp]:
+    """Index of the last frame that begins at or before each wanted moment, or up to `slack` [s] after it.
 
-    def __init__(self, path: Path) -> None:
+    times: when frames begin [s], rising, (N,). Moments before the first frame get the first.
+    """
+    return np.maximum(np.searchsorted(times, np.asarray(wanted) + slack, side="right") - 1, 0)
+
+
+def nearest_at(times: Times, wanted: Times) -> NDArray[np.intp]:
+    """`shown_at` with a slack of half a usual frame, so that a steady video gives its nearest frame (of two, the
+    earlier), and across a gap the frame before it stays."""
+    return shown_at(times, wanted, max(SLACK_S, 0.499 * usual_gap(times)))
+
+
+def usual_gap(times: Times) -> float:
+    """Median time between two frames [s]; 0 for a single frame."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+
+def zero_of(first: float, earliest: float | None) -> float:
+    """What counts as 0 on the clock of a file whose first frame is at `first` [s].
+
+    earliest: first time in this file that a table of episodes names [s]. Such tables use the file's own clock, unless
+    the file begins after the time that they name first: then they count from its first frame. A film without a table
+    (None) begins with its first frame.
+    """
+    return 0.0 if earliest is not None and earliest >= first - SLACK_S else first
+
+
+class ForeignVideo:
+    """Every error is a DataError naming the file.
+
+    earliest: first time in this file that a table of episodes names [s], see `zero_of`.
+    """
+
+    def __init__(self, path: Path, earliest: float | None = None) -> None:
         self.path = path
         self._container, self._stream = _open(path)
         try:
             self._tick = float(self._stream.time_base)
             self._stamps = self._read_stamps()
+            self._zero = zero_of(float(self._stamps[0]) * self._tick, earliest)
         except BaseException:
             self._container.close()
             raise
 
     @property
-    def times(self) -> NDArray[np.float64]:
-        """When each frame is shown [s], rising, the first at 0. Shape (N,)."""
-        return (self._stamps - self._stamps[0]) * self._tick
+    def times(self) -> Times:
+        """When each frame is shown [s], rising; the first at 0 when no table of episodes is given. Shape (N,)."""
+        return self._stamps.astype(np.float64) * self._tick - self._zero
 
     def __len__(self) -> int:
         return len(self._stamps)
@@ -57,20 +98,21 @@ class ForeignVideo:
         out: list[Image] = []
         each, again = np.unique(index, return_inverse=True)
         wanted = [int(self._stamps[i]) for i in each]
+        following = [int(self._stamps[i + 1]) if i + 1 < len(self) else math.inf for i in each]
         position: int | None = None
         decoder: Any = None
         try:
-            for stamp in wanted:
+            for stamp, too_late in zip(wanted, following, strict=True):
                 if decoder is None or position is None or (stamp - position) * self._tick > SKIP_S:
                     self._container.seek(stamp, stream=self._stream)
                     decoder = self._container.decode(self._stream)
                 for frame in decoder:
-                    position = frame.pts
+                    position = _stamp(frame)
                     if position is not None and position >= stamp:
-                        out.append(_picture(frame, side))
                         break
-                else:
+                if position is None or not stamp <= position < too_late:
                     break
+                out.append(_picture(frame, side))
         except (OSError, av.FFmpegError, ValueError) as error:
             raise DataError(f"{self.path}: frame {int(each[len(out)])} cannot be decoded ({error})") from None
         if len(out) < len(wanted):
@@ -85,9 +127,10 @@ class ForeignVideo:
         self._container.close()
 
     def _read_stamps(self) -> NDArray[np.int64]:
-        """Time stamps of all frames, from the packets alone."""
+        """Time stamps of all frames that are shown, from the packets alone."""
         try:
-            stamps = [packet.pts for packet in self._container.demux(self._stream) if packet.pts is not None]
+            packets = self._container.demux(self._stream)
+            stamps = [s for p in packets if p.size and not p.is_discard and (s := _stamp(p)) is not None]
         except (OSError, av.FFmpegError, ValueError) as error:
             raise DataError(f"{self.path} is damaged ({error})") from None
         if not stamps:
@@ -95,31 +138,42 @@ class ForeignVideo:
         return np.unique(np.array(stamps, np.int64))
 
 
-def play(path: Path, begin: float = 0.0, end: float = math.inf) -> Iterator[tuple[float, Any]]:
+def play(
+    path: Path, begin: float = 0.0, end: float = math.inf, earliest: float | None = None
+) -> Iterator[tuple[float, Any]]:
     """(seconds since `begin`, frame of PyAV) in the order of showing, up to but not at `end`; decoded when taken.
 
-    begin, end: times in the file [s], its first frame at 0. Frames stay as they were filmed: `upright` turns them.
+    begin, end: times in the file [s], its first frame at 0; on the clock of a table of episodes when `earliest` is
+    given, see `zero_of`. A frame that begins up to half a frame before a border lies behind it. Frames stay as they
+    were filmed: `upright` turns them.
     Raises DataError naming the file: at once when it cannot be opened, later where it breaks.
     """
     container, stream = _open(path)
     with closing(container):
-        tick, first, last = float(stream.time_base), stream.start_time, -math.inf
+        tick, last = float(stream.time_base), -math.inf
+        half = max(SLACK_S, 0.499 / float(stream.guessed_rate or stream.average_rate or math.inf))
+        zero = None if stream.start_time is None else zero_of(stream.start_time * tick, earliest)
         try:
-            if begin and first is not None:
-                container.seek(first + round(begin / tick), stream=stream)
+            if begin and zero is not None:
+                container.seek(round((zero + begin) / tick), stream=stream)
             for frame in container.decode(stream):
-                stamp = frame.dts if frame.pts is None else frame.pts
+                stamp = _stamp(frame)
                 if stamp is None or getattr(frame, "is_corrupt", False):
                     raise DataError(f"{path} is damaged {_after(last)}")
-                first = stamp if first is None else first
-                seconds = (stamp - first) * tick
-                if seconds >= end - 0.5 * tick:
+                zero = zero_of(stamp * tick, earliest) if zero is None else zero
+                seconds = stamp * tick - zero
+                if seconds >= end - half:
                     return
-                if seconds >= begin - 0.5 * tick and seconds > last:
+                if seconds >= begin - half and seconds > last:
                     last = seconds
                     yield max(0.0, seconds - begin), frame
         except (OSError, av.FFmpegError, ValueError, OverflowError) as error:
             raise DataError(f"{path} is damaged {_after(last)} ({error})") from None
+
+
+def _stamp(part: Any) -> int | None:
+    """Time stamp of a packet or frame [ticks]; of files that store none (AVI), the time of decoding."""
+    return part.dts if part.pts is None else part.pts
 
 
 def _after(seconds: float) -> str:

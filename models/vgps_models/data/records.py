@@ -15,7 +15,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vgps_models.data.episodes import ACTION, COMMANDED, FLAGS, JOINTS, STATE, VECTOR_NAMES, Episode, Key, episode_name
+from vgps_models.data.episodes import (
+    ACTION,
+    COMMANDED,
+    ENVIRONMENT_STATE,
+    FLAGS,
+    JOINTS,
+    OLD_ENVIRONMENT_STATE,
+    STATE,
+    VECTOR_NAMES,
+    Episode,
+    Key,
+    episode_name,
+)  # fmt: skip
 from vgps_models.data.stats import image_stats
 from vgps_models.data.video import VideoReader
 from vgps_models.errors import DataError
@@ -233,12 +245,22 @@ def flag(frames: pa.Table, key: str) -> NDArray[Any]:
     return frames.column(key).to_numpy()
 
 
+def content_columns(frames: pa.Table) -> pa.Table:
+    """The columns of a stored table that an episode consists of, each under its present name."""
+    names = [ENVIRONMENT_STATE if name == OLD_ENVIRONMENT_STATE else name for name in frames.column_names]
+    return frames.rename_columns(names).select([key for key in (*VECTOR_NAMES, *FLAGS) if key in names])
+
+
 def frames_hash(frames: pa.Table) -> str:
-    """sha256 over names, shapes and bits of the content columns, whatever the file's encoding."""
+    """sha256 over names, shapes and bits of the content columns, whatever the file's encoding.
+
+    The simulator's poses count under the name that they had first, so that the hash of an old data set stays.
+    """
     digest = hashlib.sha256()
     for key in widths(frames):
         array = np.ascontiguousarray(vector(frames, key), dtype="<f4")
-        digest.update(f"{key}{array.shape}".encode())
+        name = OLD_ENVIRONMENT_STATE if key == ENVIRONMENT_STATE else key
+        digest.update(f"{name}{array.shape}".encode())
         digest.update(array.data)
     for key in FLAGS:
         digest.update(key.encode())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vgps_models.data.store import EpisodeStore
 from vgps_models.errors import DataError
-from vgps_models.files import write_whole
+from vgps_models.files import require_outside, write_whole
 
 OWN = b"vgps"  # key of the schema's metadata
 COLUMN = "reward"
@@ -24,6 +24,7 @@ Floats = NDArray[np.float32]
 
 def write_rewards(out: Path, store: EpisodeStore, rewards: Floats, told: Mapping[str, Any]) -> Path:
     """rewards (N,) in [-1, 0], one a frame. told: what they are of, for the file's metadata."""
+    require_outside(out)
     if rewards.shape != (int(store.lengths.sum()),):
         raise DataError(f"{rewards.shape} rewards for the {int(store.lengths.sum())} frames of {store.root}")
     table = pa.table({"index": pa.array(np.arange(len(rewards)), pa.int64()), COLUMN: pa.array(rewards, pa.float32())})

@@ -19,7 +19,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vgps_models.data.episodes import Episode
-from vgps_models.data.records import Clip, Member, Problem, Record, Stored, frame_table, open_videos
+from vgps_models.data.records import (
+    Clip,
+    Member,
+    Problem,
+    Record,
+    Stored,
+    content_columns,
+    frame_table,
+    open_videos,
+)  # fmt: skip
 from vgps_models.data.video import VideoSettings, encode
 from vgps_models.errors import DataError
 from vgps_models.spaces import ActionSpec
@@ -56,7 +65,7 @@ def read_staged(path: Path, *, verify: bool = True) -> Stored:
             if bad := file.testzip():
                 raise DataError(f"{path.name} is damaged (in {bad})")
             record = Record.from_json(json.loads(file.read(RECORD)))
-            frames = pq.read_table(pa.BufferReader(file.read(FRAMES)))
+            frames = content_columns(pq.read_table(pa.BufferReader(file.read(FRAMES))))
             clips = {camera: Clip(Member(path, camera + CLIP), 0, record.length) for camera in record.clips}
     # A damaged file can make the readers fail in any way; whatever it is, this file is unusable.
     except Exception as error:

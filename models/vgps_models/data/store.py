@@ -13,17 +13,32 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vgps_models.data.contents import read_merged, read_waiting
-from vgps_models.data.episodes import ACTION, COMMANDED, DONE, ENVIRONMENT_STATE, FLAWED, JOINTS, STATE, SUCCESS
+from vgps_models.data.edited import Edited, read_edited
+from vgps_models.data.episodes import (
+    ACTION,
+    COMMANDED,
+    DONE,
+    ENVIRONMENT_STATE,
+    FLAWED,
+    JOINTS,
+    STATE,
+    SUCCESS,
+    Episode,
+)  # fmt: skip
 from vgps_models.data.layout import INFO
+from vgps_models.data.lerobot_info import find_camera
 from vgps_models.data.merge import finish_swap, is_merged
+from vgps_models.data.owner import Owner, foreign_message, owner_of
 from vgps_models.data.records import Problem, Record, Stored, Videos, data_hash, flag, open_videos, vector
 from vgps_models.data.staging import staged_path
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.errors import DataError
 from vgps_models.spaces import ActionSpec, Image
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+KEPT = ("instruction", "task_id", "seed", "success", "flaw", "events", "quality", "layout_hash")  # of a record
+WHOLE = 1 << 14  # longest side of an image [px]: none is made smaller
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +69,22 @@ class EpisodeStore:
 
     Every episode is verified on opening, bit for bit (about 1 s for 1000);
     damaged ones are named in `problems` and skipped, so no index refers to them.
-    waiting: recorded episodes that no `finalise` has merged yet; not part of the store.
+    A data set that LeRobot's tools have written again is read too, in the order in which they list its episodes.
+    waiting: recorded episodes that no `finalise` has merged yet; not part of the store. notes: what had to be assumed.
     """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self.notes: tuple[str, ...] = ()
+        self._edited: Edited | None = None
+        owner = owner_of(self.root)
+        if owner is Owner.OTHERS:
+            raise DataError(foreign_message(self.root))
+        if owner is Owner.EDITED:
+            self._edited = read_edited(self.root)
+            self.notes, self.waiting = tuple(self._edited.notes), 0
+            self._take(self._edited.episodes, self._edited.problems)
+            return
         finish_swap(self.root)
         if not is_merged(self.root):
             waiting = len(list(staged_path(self.root, "x").parent.glob("*.zip")))
@@ -70,12 +96,15 @@ class EpisodeStore:
             raise DataError(f"{self.root} is not a data set ({INFO} is missing); {hint}")
         with open_videos() as videos:
             contents = read_merged(self.root, videos)
-        self._stored: list[Stored] = contents.episodes
-        self.problems: tuple[Problem, ...] = tuple(contents.problems)
+        self.waiting = len(read_waiting(self.root, verify=False).episodes)
+        self._take(contents.episodes, contents.problems)
+
+    def _take(self, episodes: list[Stored], problems: Sequence[Problem]) -> None:
+        self._stored: list[Stored] = episodes
+        self.problems: tuple[Problem, ...] = tuple(problems)
         if not self._stored:
             reasons = "; ".join(str(problem) for problem in self.problems[:3])
             raise DataError(f"{self.root} has no readable episode ({reasons}); collect again")
-        self.waiting = len(read_waiting(self.root, verify=False).episodes)
         self.spec = ActionSpec.from_json(self._stored[0].record.spec)
 
     def __len__(self) -> int:
@@ -91,12 +120,51 @@ class EpisodeStore:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        return tuple(self._stored[0].clips)
+        return tuple(self._stored[0].record.clips)
 
     @property
     def lengths(self) -> Ints:
         """Steps of every episode. Shape (M,)."""
         return np.array([record.length for record in self.records], np.int64)
+
+    @property
+    def edited(self) -> bool:
+        """Whether another program has written this data set again, so that its video packets are not ours."""
+        return self._edited is not None
+
+    def episode(self, episode: int) -> Episode:
+        """A whole episode, as it was recorded but for what the encoding of its images lost."""
+        record, frames = self._stored[episode].record, self._stored[episode].frames
+        return Episode(
+            images=self.images(episode),
+            proprio=vector(frames, STATE),
+            joints=vector(frames, JOINTS),
+            actions=vector(frames, ACTION),
+            commanded=vector(frames, COMMANDED),
+            environment_state=vector(frames, ENVIRONMENT_STATE) if ENVIRONMENT_STATE in frames.column_names else None,
+            flawed=flag(frames, FLAWED),
+            **{name: getattr(record, name) for name in KEPT},
+        )
+
+    def name(self, episode: int) -> str:
+        return self._stored[episode].record.name
+
+    def task(self, episode: int) -> str:
+        """The instruction, in words."""
+        return self._stored[episode].record.instruction
+
+    def success(self, episode: int) -> bool | None:
+        """The recorded outcome."""
+        return self._stored[episode].record.success
+
+    def label(self, episode: int) -> str:
+        """The task's id: instructions differ within a task."""
+        return self._stored[episode].record.task_id
+
+    def seconds(self, episode: int) -> NDArray[np.float64]:
+        """When each frame was recorded [s], counted from the first. Shape (T,)."""
+        record = self._stored[episode].record
+        return np.arange(record.length) / record.fps
 
     def episodes(self) -> dict[str, NDArray[Any]]:
         """The episode table: column -> (M,). Strings as object arrays, `events` as dicts."""
@@ -145,14 +213,15 @@ class EpisodeStore:
         cameras: Sequence[str] = (),
         videos: Videos | None = None,
     ) -> dict[str, Image]:
-        """Decoded images of an episode: camera -> (T, height, width, 3) uint8 RGB.
+        """Decoded images of an episode: camera -> (T, height, width, 3) uint8 RGB, by short names.
 
         index: only these steps, in rising order; no more is decoded than they need. cameras: all when none is named.
         videos: files that stay open from call to call, of this thread alone.
         """
-        for camera in cameras:
-            if camera not in self.cameras:
-                raise UnknownNameError("camera", camera, self.cameras)
+        cameras = [find_camera(camera, self.cameras) for camera in cameras]
+        if self._edited is not None:
+            place = self._edited.places[episode]
+            return self._edited.data.images(place, index, cameras or self.cameras, side=WHOLE)
         if videos is None:
             with open_videos() as videos:
                 return self.images(episode, index, cameras, videos)
@@ -172,8 +241,7 @@ class EpisodeStore:
         In memory; or, with a `cache` folder, a read-only memory map of a .npy file
         there, which is made once and named after the data hash.
         """
-        if camera not in self.cameras:
-            raise UnknownNameError("camera", camera, self.cameras)
+        camera = find_camera(camera, self.cameras)
         size = self._stored[0].record.clips[camera]
         shape = (int(self.lengths.sum()), size.height, size.width, 3)
         if cache is None:
@@ -190,6 +258,11 @@ class EpisodeStore:
 
     def _decode(self, camera: str, out: Image) -> Image:
         done = 0
+        if self._edited is not None:
+            for episode, length in enumerate(self.lengths):
+                out[done : done + length] = self.images(episode, None, [camera])[camera]
+                done += length
+            return out
         with open_videos() as videos:
             for stored in self._stored:
                 clip = stored.clips[camera]

@@ -8,6 +8,7 @@ from pathlib import Path
 from vgps_models.data.contents import Contents, glance, keys_of, read_merged, read_waiting
 from vgps_models.data.episodes import Episode, Key, episode_name
 from vgps_models.data.merge import Merged, finish_swap, is_merged, merge
+from vgps_models.data.owner import require_ours
 from vgps_models.data.records import Problem, open_videos
 from vgps_models.data.staging import (
     FOLDER,
@@ -20,6 +21,7 @@ from vgps_models.data.staging import (
 )
 from vgps_models.data.video import VideoSettings
 from vgps_models.errors import DataError
+from vgps_models.files import require_outside
 from vgps_models.spaces import ActionSpec
 
 DEFAULT_SPEC, DEFAULT_VIDEO = ActionSpec(), VideoSettings()
@@ -48,6 +50,8 @@ class EpisodeWriter:
         self.root, self._spec, self._video = Path(root), spec, video
         if spec.control_hz != round(spec.control_hz):
             raise DataError(f"a data set needs a whole number of frames a second; control_hz is {spec.control_hz}")
+        require_ours(self.root, "recording")
+        require_outside(self.root)
         (self.root / FOLDER).mkdir(parents=True, exist_ok=True)
         finish_swap(self.root)
         self._half_written = clear_half_written(self.root)

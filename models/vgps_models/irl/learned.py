@@ -16,7 +16,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from vgps_models.errors import DataError, UnknownNameError
-from vgps_models.files import write_whole
+from vgps_models.files import not_the_file, write_whole, wrong_weights
 from vgps_models.irl.tracks import Track, geometry, geometry_names, of_hand
 from vgps_models.spaces import Array
 from vgps_models.training.provenance import command, git_revision
@@ -137,6 +137,8 @@ class LearnedReward(ABC):
         path = path.with_suffix(".safetensors")
         card = read_card(path)
         try:
+            if (wrong := wrong_weights(path)) is not None:
+                raise DataError(f"{path} {wrong}")
             weights = path.read_bytes()
             if card["kind"] != cls.kind or hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
                 raise DataError(f"{path} is no reward of the kind {cls.kind}, or its card is another's")
@@ -152,8 +154,13 @@ class LearnedReward(ABC):
 
 def read_card(path: Path) -> dict[str, Any]:
     """The card of a reward's file, `kind` among what it says. DataError when there is none of this version."""
+    beside = path.with_suffix(".json")
+    if path.suffix not in ("", ".safetensors") or not beside.is_file():
+        raise DataError(f"{path} is no reward: a .safetensors file with its card {beside.name} beside it; {LEARN}")
     try:
-        card = json.loads(path.with_suffix(".json").read_text())
+        if (other := not_the_file(beside)) is not None:
+            raise DataError(f"{beside} {other}")
+        card = json.loads(beside.read_text(encoding="utf-8"))
         if card.get("format") != FORMAT:
             raise DataError(f"{path} is no reward of this version; {LEARN}")
         return {**card, "kind": str(card.get("kind", FIRST_KIND))}

@@ -110,6 +110,13 @@ def read_maps(logits: Tensor, config: PointConfig) -> tuple[Tensor, Tensor]:
     return pixels, 1 - shares[..., -1]
 
 
+@checkpoint.refusing
+def _load_net(name: str | Path) -> PointNet:
+    card, tensors = checkpoint.read(name, "points")
+    net = PointNet(PointConfig.from_json(dict(card.architecture["encoder"])))
+    return checkpoint.module(name, net, tensors, "encoder")
+
+
 class PointFinder:
     """A trained network ready to run. names: of the points that it is asked for, in that order."""
 
@@ -125,9 +132,7 @@ class PointFinder:
     @classmethod
     def load(cls, name: str | Path, names: tuple[str, ...] | None = None) -> PointFinder:
         """Of a checkpoint of `vgps train points`, or of the name of a shipped one."""
-        card, tensors = checkpoint.read(name, "points")
-        net = PointNet(PointConfig.from_json(dict(card.architecture["encoder"])))
-        return cls(checkpoint.module(name, net, tensors, "encoder"), names)
+        return cls(_load_net(name), names)
 
     def __call__(self, image: Image) -> Located:
         """In a picture (height, width, 3) uint8 RGB of any size."""

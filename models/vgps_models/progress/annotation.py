@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vgps_models.data import EpisodeStore
 from vgps_models.errors import DataError
-from vgps_models.files import write_whole
-from vgps_models.progress.clips import each, of_episode
-from vgps_models.progress.estimate import Clip, Estimator, Floats, Usage, spaced
+from vgps_models.files import require_outside, write_whole
+from vgps_models.progress.clips import Episodes, each, of_episode, require_task
+from vgps_models.progress.estimate import Clip, Estimate, Estimator, Floats, Usage, spaced
 
 OWN = b"vgps"  # key of the schema's metadata
 
@@ -50,32 +50,83 @@ class Annotation:
 
 def annotate(
     estimator: Estimator,
-    store: EpisodeStore,
+    store: Episodes,
     out: Path,
     *,
     frames: int = 0,
+    cameras: Sequence[str] = (),
+    task: str = "",
     progress: Callable[[], None] = lambda: None,
+    report: Callable[[str], None] = lambda problem: None,
 ) -> tuple[Annotation, Usage]:
     """Estimate every episode and write `out`; an interrupted run goes on where it stopped.
 
     frames: moments of an episode that are judged, evenly spread; what lies between is interpolated. 0 for all.
-    Returns what was written, and what this call has cost. What is done so far is kept in `<out>.part`.
+    cameras, task: as `of_episode` takes them. Returns what was written, and what this call has cost. What is done so
+    far is kept in `<out>.part`. report: called with each episode whose images cannot be read; its values are NaN.
+    Raises DataError, before anything is judged, when `out` lies within a data set or an episode has no task.
     """
-    part = out.with_name(out.name + ".part")
-    head = {"source": estimator.source, "data_sha256": store.data_hash(), "frames": frames}
-    done = _resume(part, head)
+    require_outside(out)
+    if out.is_dir():
+        raise DataError(f"{out} is a folder; give the path of a parquet file with --out")
+    for episode in range(len(store)):
+        require_task(store, episode, task)
+    part, data_sha256 = out.with_name(out.name + ".part"), store.data_hash()
+    head: dict[str, Any] = {"source": estimator.source, "data_sha256": data_sha256, "frames": frames}
+    head |= {name: value for name, value in (("cameras", list(cameras)), ("task", task)) if value}
+    try:
+        done = _resume(part, head)
+    except OSError as error:
+        raise DataError(f"{part} cannot be written ({error}); give another path with --out") from None
     lengths = store.lengths
     for _ in done:
         progress()
 
     def clips() -> Iterator[tuple[str, Clip]]:
         for episode in range(len(store)):
-            if episode not in done:
-                yield str(episode), of_episode(store, episode, frames)
+            if episode in done:
+                continue
+            try:
+                clip = of_episode(store, episode, frames, cameras, task=task)
+            except DataError as error:
+                unread[episode] = str(error)
+                report(str(error))
+                continue
+            yield str(episode), clip
 
+    usage, unread = Usage(), dict[int, str]()
+    try:
+        usage = _judge(part, each(estimator, clips()), done, progress)
+    finally:
+        if not done:
+            part.unlink(missing_ok=True)
+    if not done:
+        raise DataError(f"no episode of {store.root} can be judged ({next(iter(unread.values()))})")
+    values, spread = (
+        np.concatenate(
+            [
+                np.full(length, np.nan) if episode in unread else _filled(done[episode][name], int(length), frames)
+                for episode, length in enumerate(lengths)
+            ]
+        )
+        for name in ("values", "spread")
+    )
+    made = Annotation(
+        values, spread, estimator.source, data_sha256, getattr(estimator, "threshold", None),
+        len(unread) + sum(d["failures"] for d in done.values()),
+    )  # fmt: skip
+    write(made, store, out)
+    part.unlink()
+    return made, usage
+
+
+def _judge(
+    part: Path, answers: Iterator[tuple[str, Estimate]], done: dict[int, dict[str, Any]], progress: Callable[[], None]
+) -> Usage:
+    """Add every answer to `done` and to the file `part`; what they have cost together."""
     usage = Usage()
     with part.open("a") as lines:
-        for name, estimate in each(estimator, clips()):
+        for name, estimate in answers:
             usage += estimate.usage
             line = {
                 "episode": int(name), "values": _plain(estimate.values), "spread": _plain(estimate.spread),
@@ -85,26 +136,17 @@ def annotate(
             lines.flush()
             done[int(name)] = line
             progress()
-    values, spread = (
-        np.concatenate([_filled(done[e][name], int(lengths[e]), frames) for e in range(len(store))])
-        for name in ("values", "spread")
-    )
-    made = Annotation(
-        values, spread, estimator.source, store.data_hash(), getattr(estimator, "threshold", None),
-        sum(d["failures"] for d in done.values()),
-    )  # fmt: skip
-    write(made, store, out)
-    part.unlink()
-    return made, usage
+    return usage
 
 
-def write(made: Annotation, store: EpisodeStore, out: Path) -> None:
-    columns = store.columns()
+def write(made: Annotation, store: Episodes, out: Path) -> None:
+    lengths = store.lengths
+    frame = np.concatenate([np.arange(length) for length in lengths])
     table = pa.table(
         {
-            "index": pa.array(np.arange(len(columns)), pa.int64()),
-            "episode_index": pa.array(columns.episode, pa.int64()),
-            "frame_index": pa.array(columns.frame, pa.int64()),
+            "index": pa.array(np.arange(len(frame)), pa.int64()),
+            "episode_index": pa.array(np.repeat(np.arange(len(store)), lengths), pa.int64()),
+            "frame_index": pa.array(frame, pa.int64()),
             "progress_sparse": pa.array(made.values, pa.float32()),
             "spread": pa.array(made.spread, pa.float32()),
         }
@@ -115,7 +157,7 @@ def write(made: Annotation, store: EpisodeStore, out: Path) -> None:
     write_whole(out, buffer.getvalue())
 
 
-def read(path: Path, store: EpisodeStore) -> Annotation:
+def read(path: Path, store: Episodes) -> Annotation:
     """The annotation of this very data set; DataError says what does not fit."""
     try:
         table = pq.read_table(path)
@@ -134,7 +176,8 @@ def read(path: Path, store: EpisodeStore) -> Annotation:
 
 def default_path(data: Path, backend: str) -> Path:
     """Beside the data set, so that its own files stay as they are."""
-    return data.with_name(f"{data.name}.progress-{backend}.parquet")
+    whole = Path(os.path.abspath(data))  # `.` has no name; a link keeps its own
+    return whole.with_name(f"{whole.name}.progress-{backend}.parquet")
 
 
 def _resume(part: Path, head: dict[str, Any]) -> dict[int, dict[str, Any]]:

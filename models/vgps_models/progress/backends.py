@@ -25,6 +25,7 @@ class BackendConfig:
     # learned: our own, needs no network | gvl: any OpenAI-compatible endpoint | topreward: such an endpoint, if it
     # tells log-probabilities, or a model on this machine | vlmrm: how near images are to words, by our own or a CLIP
     backend: str = "learned"
+    cameras: tuple[str, ...] = ()  # NAME or NAME=CAMERA (front=observation.images.cam_high); all when none is given
     checkpoint: str = "progress"  # of learned: a path or a shipped name
     threads: int = 1  # of learned, and of vlmrm's own model: torch threads
     gvl: GVLConfig = field(default_factory=GVLConfig)
@@ -55,6 +56,13 @@ class MomentJudge(Protocol):
     def judge(self, views: Mapping[str, Images], task: str) -> tuple[Floats, Floats]:
         """Value and spread of every moment, (T,) each. views: camera -> (T, H, W, 3) uint8 RGB."""
         ...
+
+
+def verify_judge(name: str | Path) -> None:
+    """Raise what `load_judge` would, without loading: the checkpoint is missing, damaged or of another kind."""
+    from vgps_models import checkpoint
+
+    checkpoint.verify(name, "imagetext" if checkpoint.read_card(name).kind == "imagetext" else "progress")
 
 
 def load_judge(name: str | Path, *, threads: int = 1) -> MomentJudge:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vgps_models.data import EpisodeStore
 from vgps_models.errors import DataError
-from vgps_models.progress.clips import each, of_episode
+from vgps_models.progress.clips import Episodes, each, of_episode, require_task
 from vgps_models.progress.controls import CONTROLS, make
 from vgps_models.progress.estimate import Clip, Estimate, Estimator, Usage
 from vgps_models.progress.measures import Curve, auc, bootstrap, choose_threshold, precision_recall, roc
@@ -132,21 +131,27 @@ class Examination:
 
 def examine(
     estimator: Estimator,
-    store: EpisodeStore,
+    store: Episodes,
     *,
     frames: int = 30,
     controls: int = 40,
     seed: int = 0,
+    cameras: Sequence[str] = (),
     progress: Callable[[], None] = lambda: None,
 ) -> Examination:
     """Judge every episode, and the controls of some of the successes.
 
-    frames: moments an episode is shown at. controls: successes that every control is made of, drawn by `seed`.
-    progress: called after every clip.
+    frames: moments an episode is shown at. cameras: as `of_episode` takes them. controls: successes that every control
+    is made of, drawn by `seed`. progress: called after every clip.
     """
-    records = store.records
-    tasks = np.array([r.task_id for r in records])
-    won = np.flatnonzero([r.success for r in records])
+    outcomes = [store.success(episode) for episode in range(len(store))]
+    if None in outcomes:
+        unknown = store.name(outcomes.index(None))
+        raise DataError(f"{unknown} of {store.root} has no outcome (column next.success), which controls need")
+    for episode in range(len(store)):
+        require_task(store, episode)
+    tasks = np.array([store.label(episode) for episode in range(len(store))])
+    won = np.flatnonzero(np.array(outcomes, bool))
     if len(set(tasks)) < 2 or not len(won):
         raise DataError(f"{store.root}: controls need successes and episodes of two tasks or more")
     random = np.random.Generator(np.random.PCG64([seed, 17]))
@@ -154,23 +159,24 @@ def examine(
 
     def clips() -> Iterator[tuple[str, Clip]]:
         for episode in range(len(store)):
-            yield f"{episode}:", of_episode(store, episode, frames)
+            yield f"{episode}:", of_episode(store, episode, frames, cameras)
         for episode in chosen:
-            genuine = of_episode(store, int(episode), frames)
-            other = of_episode(store, int(random.choice(won[tasks[won] != tasks[episode]])), frames)
+            genuine = of_episode(store, int(episode), frames, cameras)
+            stranger = int(random.choice(won[tasks[won] != tasks[episode]]))
+            other = of_episode(store, stranger, frames, cameras)
             for name in CONTROLS:
                 yield f"{episode}:{name}", make(name, genuine, other, random)
 
     judged = []
     for name, estimate in each(estimator, clips()):
         episode, control = name.split(":")
-        record = records[int(episode)]
-        judged.append(Judged(int(episode), record.task_id, record.success, control, estimate))
+        number = int(episode)
+        judged.append(Judged(number, str(tasks[number]), bool(outcomes[number]), control, estimate))
         progress()
     judged.sort(key=lambda j: (j.control, j.episode))
     return Examination(estimator.source, judged, getattr(estimator, "threshold", None))
 
 
-def count(store: EpisodeStore, controls: int) -> int:
+def count(store: Episodes, controls: int) -> int:
     """Clips that `examine` judges."""
-    return len(store) + len(CONTROLS) * min(controls, sum(r.success for r in store.records))
+    return len(store) + len(CONTROLS) * min(controls, sum(bool(store.success(i)) for i in range(len(store))))

@@ -21,7 +21,10 @@ def stacked(views: Mapping[str, Images], config: EncoderConfig | ViewsConfig, wh
     who: needs them, for the DataError about a camera that is missing.
     """
     if missing := [name for name in config.cameras if name not in views]:
-        raise DataError(f"the clip has cameras {sorted(views)}; {who} needs {missing} too")
+        raise DataError(
+            f"the clip has cameras {sorted(views)}; {who} needs {missing} too: give --cameras with all that it needs, "
+            f"such as {' '.join(f'{name}=CAMERA' for name in config.cameras)}"
+        )
     return torch.stack([resized(views[name], config.image_size) for name in config.cameras], dim=1)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vgps_models.bags.clock import nearest
 from vgps_models.errors import DataError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.rgbd.recording import Faults, Frame, Recording
@@ -22,9 +23,7 @@ Came = tuple[str, int, Callable[[], Array | Image]]  # colour or depth, its stam
 
 
 class PairedRecording(Recording):
-    """A colour is paired with the depth nearest to it. broken: what reading damaged bytes raises."""
-
-    broken: tuple[type[Exception], ...] = (EOFError, OSError, ValueError, IndexError, KeyError)
+    """A colour is paired with the depth nearest to it."""
 
     def __init__(
         self, name: str, camera: Intrinsics, colours: Collection[int], depths: Collection[int], faults: Faults
@@ -38,25 +37,22 @@ class PairedRecording(Recording):
 
     @abstractmethod
     def pictures(self) -> Iterator[Came]:
-        """All pictures in the order of the file. May raise what is `broken`."""
+        """All pictures in the order of the file."""
 
     def frames(self) -> Iterator[Frame]:
         partner, stamps = self._partner, list(self._partner)
         wanted = {at: stamp for stamp, at in partner.items() if at is not None}
         waiting: dict[int, dict[str, Any]] = {stamp: {} for stamp in partner}
         row = 0
-        try:
-            for what, stamp, decode in self.pictures():
-                if what == DEPTH:
-                    stamp = wanted.get(stamp, -1)
-                if stamp in waiting and what not in waiting[stamp]:
-                    waiting[stamp][what] = self._decoded(what, decode)
-                while row < len(stamps) and _whole(waiting[stamps[row]], partner[stamps[row]]):
-                    there = waiting.pop(stamps[row])
-                    yield self.checked(row, there[COLOUR], there.get(DEPTH))
-                    row += 1
-        except self.broken as error:
-            self.faults.add("cut short", f"{self.name} breaks off at frame {row} ({_told(error)})")
+        for what, stamp, decode in self.pictures():
+            if what == DEPTH:
+                stamp = wanted.get(stamp, -1)
+            if stamp in waiting and what not in waiting[stamp]:
+                waiting[stamp][what] = self._decoded(what, decode)
+            while row < len(stamps) and _whole(waiting[stamps[row]], partner[stamps[row]]):
+                there = waiting.pop(stamps[row])
+                yield self.checked(row, there[COLOUR], there.get(DEPTH))
+                row += 1
         for number in range(row, len(stamps)):  # whose partner never came
             there = waiting[stamps[number]]
             yield self.checked(number, there.get(COLOUR), there.get(DEPTH))
@@ -64,13 +60,9 @@ class PairedRecording(Recording):
     def _decoded(self, what: str, decode: Callable[[], Array | Image]) -> Array | Image | None:
         try:
             return decode()
-        except (DataError, *self.broken) as error:
-            self.faults.add(f"unreadable {what}", _told(error))
+        except (DataError, OSError, ValueError) as error:
+            self.faults.add(f"unreadable {what}", str(error) or type(error).__name__)
             return None
-
-
-def cut_short(faults: Faults, name: str, error: Exception) -> None:
-    faults.add("cut short", f"{name} breaks off ({_told(error)}); read as far as it goes")
 
 
 def partners(stamps: Stamps, depths: Stamps) -> dict[int, int | None]:
@@ -83,24 +75,13 @@ def partners(stamps: Stamps, depths: Stamps) -> dict[int, int | None]:
     if not len(stamps) or not len(depths):
         return made
     period = np.median(np.diff(stamps)) if len(stamps) > 1 else ALONE
-    phases = np.exp(2j * np.pi * (depths[_nearest(stamps, depths)] - stamps) / period).mean()
+    phases = np.exp(2j * np.pi * (depths[nearest(depths, stamps)] - stamps) / period).mean()
     steady = abs(phases) > 0.5  # not so with other rates
     due = stamps + (int(np.angle(phases) / (2 * np.pi) * period) if steady else 0)
-    there = _nearest(due, depths)
-    mutual = (_nearest(depths, due)[there] == np.arange(len(due))) & (abs(depths[there] - due) < period / 2)
+    there = nearest(depths, due)
+    mutual = (nearest(due, depths)[there] == np.arange(len(due))) & (abs(depths[there] - due) < period / 2)
     return made | dict(zip(stamps[mutual].tolist(), depths[there[mutual]].tolist(), strict=True))
-
-
-def _nearest(to: Stamps, among: Stamps) -> NDArray[np.intp]:
-    """Of every one the index of the nearest, of two the earlier."""
-    after = np.minimum(np.searchsorted(among, to), len(among) - 1)
-    before = np.maximum(after - 1, 0)
-    return np.where(abs(among[before] - to) <= abs(among[after] - to), before, after)
 
 
 def _whole(there: Mapping[str, Any], partner: int | None) -> bool:
     return COLOUR in there and (partner is None or DEPTH in there)
-
-
-def _told(error: Exception) -> str:
-    return str(error) or type(error).__name__

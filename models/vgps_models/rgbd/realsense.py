@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
-from vgps_models.data.bags import ENCODINGS, MOST_PIXELS, RAW, pixels
+from vgps_models.bags.paths import BagFiles
+from vgps_models.bags.pictures import ENCODINGS, MOST_PIXELS, RAW, pixels
 from vgps_models.errors import DataError, SpecError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.keypoints.lifting import metres
 from vgps_models.rgbd.alignment import Alignment
-from vgps_models.rgbd.bags import metric_depth
 from vgps_models.rgbd.lens import straightener
-from vgps_models.rgbd.paired import COLOUR, DEPTH, Came, PairedRecording, cut_short
-from vgps_models.rgbd.realsense_files import BROKEN, Raw, Told, facts
+from vgps_models.rgbd.paired import COLOUR, DEPTH, Came, PairedRecording
+from vgps_models.rgbd.realsense_files import Raw, Told, facts
 from vgps_models.rgbd.recording import Faults
+from vgps_models.rgbd.ros_messages import metric_depth
 from vgps_models.spaces import Array, Image
 
 Z16 = "mono16"  # how depth is called
@@ -60,49 +61,48 @@ class Stream:
 
 
 class RealsenseRecording(PairedRecording):
-    broken = BROKEN
-
-    def __init__(self, path: Path, colour: Stream, depth: Stream, units: float, faults: Faults) -> None:
+    def __init__(self, bag: BagFiles, colour: Stream, depth: Stream, units: float, faults: Faults) -> None:
         """units: metres of a step of depth, where its pictures do not say."""
-        self._path, self._units, self._of = path, units, {colour.name: COLOUR, depth.name: DEPTH}
+        self._bag, self._units, self._of = bag, units, {colour.name: COLOUR, depth.name: DEPTH}
         self._straight = straightener(colour.camera, colour.told.model, colour.told.distortion)
         if straightener(depth.camera, depth.told.model, depth.told.distortion) is not None:
-            raise SpecError(f"{path}: {depth.name} is distorted, {depth.told.distortion}; rectified depth can be read")
-        self._align = Alignment(depth.camera, colour.camera, _between(depth, colour, path))
+            raise SpecError(
+                f"{bag.path}: {depth.name} is distorted, {depth.told.distortion}; rectified depth can be read"
+            )
+        self._align = Alignment(depth.camera, colour.camera, _between(depth, colour, bag.path))
         self._stamps = {
             what: stream.stamps if depth.clock == colour.clock else {at: at for at in stream.stamps}
             for what, stream in ((COLOUR, colour), (DEPTH, depth))
         }
         taken = self._stamps[COLOUR].values(), self._stamps[DEPTH].values()
-        super().__init__(path.name, colour.camera, set(taken[0]), set(taken[1]), faults)
+        super().__init__(bag.path.name, colour.camera, set(taken[0]), set(taken[1]), faults)
 
     @classmethod
-    def read(cls, path: Path) -> RealsenseRecording:
+    def read(cls, bag: BagFiles) -> RealsenseRecording:
         """Raises DataError when colour, depth, extrinsics or the unit of depth are missing, SpecError for intrinsics of
         another size and distortion that is not known."""
-        streams, units, faults = dict[str, Stream](), dict[str, float](), Faults()
-        try:
-            for fact in facts(path):
-                if fact.what == "units":
-                    units[fact.of] = fact.value
-                else:
-                    _note(streams.setdefault(fact.of, Stream(fact.of)), fact.written, fact.what, fact.value)
-        except BROKEN as error:
-            cut_short(faults, path.name, error)
+        streams, units, faults, problems = dict[str, Stream](), dict[str, float](), Faults(), list[str]()
+        for fact in facts(bag, problems):
+            if fact.what == "units":
+                units[fact.of] = fact.value
+            else:
+                _note(streams.setdefault(fact.of, Stream(fact.of)), fact.written, fact.what, fact.value)
+        for problem in problems:
+            faults.add("cut short" if "cut short" in problem else "damaged", problem)
         colour, depth = (_first(streams, kind) for kind in ("Color", "Depth"))
         if colour is None or depth is None:
             seen = ", ".join(name for name, stream in sorted(streams.items()) if stream.stamps) or "none"
             raise DataError(
-                f"{path} has no pictures of a stream Color and of a stream Depth, as librealsense records them (found: "
-                f"{seen}); convert other bags to MCAP{''.join(f'; {line}' for line in faults.lines())}"
+                f"{bag.path} has no pictures of a stream Color and of a stream Depth, as librealsense records them "
+                f"(found: {seen}){''.join(f'; {line}' for line in faults.lines())}"
             )
         for stream, known in ((colour, ENCODINGS), (depth, (Z16,))):
             if stream.encoding not in (*known, "compressed"):
-                raise DataError(f"{path}: {stream.name} is in '{stream.encoding}'; {', '.join(known)} can be read")
-        return cls(path, colour, depth, units.get(depth.name.rpartition("/")[0], 0.0), faults)
+                raise DataError(f"{bag.path}: {stream.name} is in '{stream.encoding}'; {', '.join(known)} can be read")
+        return cls(bag, colour, depth, units.get(depth.name.rpartition("/")[0], 0.0), faults)
 
     def pictures(self) -> Iterator[Came]:
-        for fact in facts(self._path):
+        for fact in facts(self._bag, []):
             if fact.what == "picture" and (what := self._of.get(fact.of)) is not None:
                 decode = self._colour if what == COLOUR else self._depth
                 yield what, self._stamps[what][fact.written], partial(decode, fact.value)

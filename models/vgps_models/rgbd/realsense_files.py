@@ -1,5 +1,5 @@
-"""What a recording of librealsense tells, one fact after the other: `.bag` (ROS 1) of versions up to 2.57, `.db3`
-(rosbag2 in SQLite) of 2.58 and later. Which one it is stands in its first bytes, whatever its name.
+"""What is in a recording of librealsense, one fact after the other: `.bag` (ROS 1) of versions up to 2.57, `.db3`
+(rosbag2 in SQLite) of 2.58 and later. Unlike other bags it has a layout of its own, in the names of topics.
 
 | of | topic | in a .bag | in a .db3 |
 |---|---|---|---|
@@ -9,43 +9,44 @@
 | frames | ../image/metadata | diagnostic_msgs/KeyValue | text: timestamp=<ms>;timestamp_domain=.. |
 | unit | /device_0/sensor_0/option/Depth_Units/value | std_msgs/Float32 | text |
 
-Every message of a .db3 may be packed with Zstandard. Learned from what versions 2.56.5, 2.57.7, 2.58.1, 2.58.4 and
+Every message of a .db3 may be packed with Zstandard. What is known comes from what versions 2.56.5, 2.57.7, 2.58.1, 2.58.4 and
 2.59.1 write.
 """  # noqa: E501 a row of a table is one line
 
 from __future__ import annotations
 
 import re
-import sqlite3
+import struct
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from vgps_models.errors import DataError, MissingDependencyError
-from vgps_models.rgbd.ros1 import MAGIC, messages
+from vgps_models.bags.packing import unpack
+from vgps_models.bags.paths import BagFiles
+from vgps_models.bags.reader import messages
+from vgps_models.bags.records import Message
+from vgps_models.bags.types import decode, decoded
+from vgps_models.errors import DataError
 from vgps_models.rgbd.transforms import pose_of, turn_of
-from vgps_models.rgbd.wire import MOST_BYTES, Fields
 
-SQLITE = b"SQLite format 3\0"
-PACKED = b"\x28\xb5\x2f\xfd"  # how a frame of Zstandard begins
 PNG = b"\x89PNG"
 ZSTD = re.compile(r"(\w+); zstd; (\d+)x(\d+) step=(\d+)")  # "YUYV; zstd; 640x480 step=1280"
 TOPIC = re.compile(r"(/device_\d+/sensor_\d+)(/[A-Za-z]+_\d+)?/(.+)")
+FIRST = 200  # messages among which a recording of librealsense has one of its topics
 
 
 @dataclass(frozen=True, eq=False)
 class Raw:
     """A picture as it was written. data: rows of `step` bytes, or a whole PNG, whose encoding is then `compressed`.
 
-    stamp: of the frame [ns], 0 where other messages tell it. units: metres of one step of depth, likewise.
+    stamp: of the frame [ns], 0 where other messages say it. units: metres of one step of depth, likewise.
     """
 
     encoding: str
-    data: memoryview
+    data: Any
     width: int = 0
     height: int = 0
     step: int = 0
@@ -77,106 +78,88 @@ class Fact:
     value: Any
 
 
-def facts(path: Path) -> Iterator[Fact]:
-    """In the order of the file. Raises DataError when it is no such file, and what is in `BROKEN` where it breaks."""
-    with path.open("rb") as file:
-        begin = file.read(len(SQLITE))
-    if begin.startswith(MAGIC):
-        yield from _of_bag(path)
-    elif begin == SQLITE:
-        yield from _of_db3(path)
-    else:
-        raise DataError(f"{path} is neither a bag of ROS 1 (.bag) nor one of ROS 2 in SQLite (.db3)")
+def is_recording(bag: BagFiles) -> bool:
+    """Whether librealsense wrote it, and not a driver of ROS."""
+    return any(TOPIC.fullmatch(message.channel.topic) for message in islice(messages(bag), FIRST))
 
 
-BROKEN = (EOFError, OSError, ValueError, IndexError, KeyError, RuntimeError, sqlite3.Error)
-
-
-def _of_bag(path: Path) -> Iterator[Fact]:
-    for topic, _, written, data in messages(path):
-        if (found := TOPIC.fullmatch(topic)) is None:
+def facts(bag: BagFiles, problems: list[str]) -> Iterator[Fact]:
+    """In the order of the file. What is wrong with it is appended to `problems`."""
+    failed: set[str] = set()
+    for message in messages(bag, problems=problems):
+        if (found := TOPIC.fullmatch(message.channel.topic)) is None:
             continue
         sensor, stream, rest = found.groups()
-        of, fields = sensor + (stream or ""), Fields(data)
-        if rest == "option/Depth_Units/value":
-            yield Fact(sensor, written, "units", fields.number("f"))
-        elif rest == "image/data":
-            yield Fact(of, written, "picture", _image(fields, ros1=True))
-        elif rest == "info/camera_info":
-            yield Fact(of, written, "camera", _camera_info(fields))
-        elif rest == "image/metadata" and fields.text() == "timestamp_domain":
-            yield Fact(of, written, "clock", fields.text())
-        elif rest.startswith("tf/"):
-            numbers = fields.numbers("d", 7)
-            yield Fact(of, written, "group", rest.removeprefix("tf/"))
-            yield Fact(of, written, "pose", pose_of(turn_of(*numbers[3:]), numbers[:3]))
+        of = _of_ros1 if message.channel.encoding == "ros1" else _of_ros2
+        try:
+            for what, value in of(message, rest):
+                yield Fact(sensor if what == "units" else sensor + (stream or ""), message.log, what, value)
+        except (DataError, struct.error, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+            if message.channel.topic not in failed:
+                failed.add(message.channel.topic)
+                problems.append(f"{message.channel.topic} is damaged ({error})")
 
 
-def _of_db3(path: Path) -> Iterator[Fact]:
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
-        topics = {
-            number: found.groups()
-            for number, name in base.execute("SELECT id, name FROM topics")
-            if (found := TOPIC.fullmatch(name))
-        }
-        for number, written, data in base.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
-            if number not in topics:
-                continue
-            sensor, stream, rest = topics[number]
-            of, fields = sensor + (stream or ""), Fields.cdr(_unpacked(data))
-            if rest == "option/Depth_Units/value":
-                yield Fact(sensor, written, "units", float(fields.text()))
-            elif rest == "image/data":
-                yield Fact(of, written, "picture", _image(fields, ros1=False))
-            elif rest in ("image/data/compressed", "image/data/compressedDepth"):
-                yield Fact(of, written, "picture", _compressed(fields))
-            elif rest == "camera_info":
-                yield Fact(of, written, "camera", _camera(_pairs(fields.text())))
-            elif rest == "image/metadata":
-                told = _pairs(fields.text())
-                yield Fact(of, written, "clock", told.get("timestamp_domain", ""))
-                yield Fact(of, written, "stamp", round(float(told["timestamp"]) * 1e6))
-                if "depth_units" in told:
-                    yield Fact(sensor, written, "units", float(told["depth_units"]))
-            elif rest.startswith("tf/"):
-                told = _pairs(fields.text())
-                turn = np.array(_numbers(told["rotation"])).reshape(3, 3).T  # it is by columns
-                yield Fact(of, written, "group", rest.removeprefix("tf/"))
-                yield Fact(of, written, "pose", pose_of(turn, _numbers(told["translation"])))
+def _of_ros1(message: Message, rest: str) -> Iterator[tuple[str, Any]]:
+    if rest == "option/Depth_Units/value":
+        yield "units", float(decode(message).data)
+    elif rest == "image/data":
+        said, end = decoded(message)
+        # The definition in the bag does not tell of the unit; that it is there does the frame's name "1".
+        (units,) = struct.unpack_from("<f", message.data, end) if said.header.frame_id == "1" else (0.0,)
+        stamp = 1_000_000_000 * said.header.stamp.sec + said.header.stamp.nanosec
+        yield "picture", _raw(said, stamp, units)
+    elif rest == "info/camera_info":
+        said = decode(message)
+        k, coefficients = (tuple(map(float, values)) for values in (said.K, said.D))
+        pinhole = (k[0], k[4], k[2], k[5])
+        yield "camera", Told(said.width, said.height, pinhole, said.distortion_model, coefficients)
+    elif rest == "image/metadata":
+        said = decode(message)
+        if said.key == "timestamp_domain":
+            yield "clock", said.value
+    elif rest.startswith("tf/"):
+        said = decode(message)
+        turn, shift = said.rotation, said.translation
+        yield "group", rest.removeprefix("tf/")
+        yield "pose", pose_of(turn_of(turn.x, turn.y, turn.z, turn.w), (shift.x, shift.y, shift.z))
 
 
-def _image(fields: Fields, *, ros1: bool) -> Raw:
-    if ros1:
-        fields.whole()  # the frame's number
-    stamp = 1_000_000_000 * fields.whole() + fields.whole()
-    frame = fields.text()
-    height, width = fields.whole(), fields.whole()
-    encoding, big, step, data = fields.text(), fields.whole("B"), fields.whole(), fields.blob()
-    # The definition in the bag does not tell of the unit; that it is there does the frame's name "1".
-    units = fields.number("f") if ros1 and frame == "1" else 0.0
-    return Raw(encoding, data, width, height, step, bool(big), stamp if ros1 else 0, units)
+def _of_ros2(message: Message, rest: str) -> Iterator[tuple[str, Any]]:
+    if rest == "option/Depth_Units/value":
+        yield "units", float(decode(message).data)
+    elif rest == "image/data":
+        yield "picture", _raw(decode(message))
+    elif rest in ("image/data/compressed", "image/data/compressedDepth"):
+        yield "picture", _compressed(decode(message))
+    elif rest == "camera_info":
+        yield "camera", _camera(_pairs(decode(message).data))
+    elif rest == "image/metadata":
+        told = _pairs(decode(message).data)
+        yield "clock", told.get("timestamp_domain", "")
+        yield "stamp", round(float(told["timestamp"]) * 1e6)
+        if "depth_units" in told:
+            yield "units", float(told["depth_units"])
+    elif rest.startswith("tf/"):
+        told = _pairs(decode(message).data)
+        turn = np.array(_numbers(told["rotation"])).reshape(3, 3).T  # it is by columns
+        yield "group", rest.removeprefix("tf/")
+        yield "pose", pose_of(turn, _numbers(told["translation"]))
 
 
-def _compressed(fields: Fields) -> Raw:
-    fields.numbers("I", 2)
-    fields.text()
-    packing, data = fields.text(), fields.blob()
-    at = bytes(data[:32]).find(PNG)  # behind a short header of `compressedDepth`
+def _raw(said: Any, stamp: int = 0, units: float = 0.0) -> Raw:
+    return Raw(said.encoding, said.data, said.width, said.height, said.step, bool(said.is_bigendian), stamp, units)
+
+
+def _compressed(said: Any) -> Raw:
+    data = bytes(said.data)
+    at = data[:32].find(PNG)  # behind a short header of `compressedDepth`
     if at >= 0:
         return Raw("compressed", data[at:])
-    if (found := ZSTD.fullmatch(packing)) is None:
-        return Raw(packing, data)
+    if (found := ZSTD.fullmatch(said.format)) is None:
+        return Raw(said.format, data)
     width, height, step = map(int, found.groups()[1:])
-    return Raw(found[1], memoryview(_unpacked(bytes(data))), width, height, step)
-
-
-def _camera_info(fields: Fields) -> Told:
-    fields.numbers("I", 3)
-    fields.text()
-    height, width, model = fields.whole(), fields.whole(), fields.text()
-    distortion = fields.numbers("d", fields.whole())
-    k = fields.numbers("d", 9)
-    return Told(width, height, (k[0], k[4], k[2], k[5]), model, distortion)
+    return Raw(found[1], unpack("zstd", data), width, height, step)
 
 
 def _camera(told: dict[str, str]) -> Told:
@@ -190,21 +173,3 @@ def _pairs(text: str) -> dict[str, str]:
 
 def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
-
-
-def _unpacked(data: bytes) -> bytes:
-    if not data.startswith(PACKED):
-        return data
-    try:
-        import zstandard
-    except ImportError as error:
-        raise MissingDependencyError(
-            "this recording is packed with Zstandard, which needs a small package; install it with: "
-            "pip install 'vgps[bags]'"
-        ) from error
-    try:
-        if zstandard.frame_content_size(data) > MOST_BYTES:
-            raise ValueError(f"a message is packed that is said to hold more than {MOST_BYTES} bytes")
-        return zstandard.decompress(data, max_output_size=MOST_BYTES)
-    except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from error

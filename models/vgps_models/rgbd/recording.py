@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vgps_models.bags.paths import find_bags, is_bag
 from vgps_models.errors import DataError
 from vgps_models.keypoints.camera import Intrinsics
 from vgps_models.spaces import Array, Image
@@ -79,16 +80,25 @@ class Recording(ABC):
         return Frame(number, float(self.seconds[number]), rgb, depth)
 
 
-def open_recording(path: Path) -> Recording:
-    """A folder of pictures (see `folder`), an MCAP bag (see `bags`), or what librealsense records (see `realsense`)."""
-    if path.suffix == ".mcap" or (path.is_dir() and next(path.glob("*.mcap"), None)):
-        from vgps_models.rgbd.bags import BagRecording
+def open_recording(path: Path, camera: str = "") -> Recording:
+    """A folder of pictures (see `folder`), a bag (see `bags`), or what librealsense records (see `realsense`).
 
-        return BagRecording.read(path)
-    if path.suffix.lower() in (".bag", ".db3"):
-        from vgps_models.rgbd.realsense import RealsenseRecording
+    camera: which one, where a bag has several: its topic in color, or a part of its name.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder of color/, depth/ and camera.json, or a bag")
+    from vgps_models.rgbd.folder import CAMERAS, FolderRecording
 
-        return RealsenseRecording.read(path)
-    from vgps_models.rgbd.folder import FolderRecording
+    if not is_bag(path) or any((path / name).exists() for name in CAMERAS):
+        return FolderRecording.read(path)
+    from vgps_models.rgbd.bags import BagRecording
+    from vgps_models.rgbd.realsense import RealsenseRecording
+    from vgps_models.rgbd.realsense_files import is_recording
 
-    return FolderRecording.read(path)
+    bags, problems = find_bags(path)
+    if len(bags) != 1:
+        raise DataError(f"{path} holds {len(bags)} bags ({', '.join(bag.name for bag in bags[:5])}, ..); give one")
+    made = RealsenseRecording.read(bags[0]) if is_recording(bags[0]) else BagRecording.read(bags[0], camera)
+    for problem in problems:
+        made.faults.add("missing files", problem)
+    return made

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any
 
-from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.errors import VgpsError
+from vgps_models.limits import Between, OneOf, check_limits
 
 RULES = {
     "first": "the policy's own first sample",
@@ -38,34 +39,29 @@ class SelectionError(VgpsError):
 class Selection:
     """How a chunk is chosen: expand, score, choose by the rule, refine, abstain."""
 
-    rule: str = "pessimistic"  # first, random, worst, argmax, softmax, mean_std, pessimistic or weighted_mean
-    beta: float = 1.0  # temperature of softmax and weighted_mean [score]
-    penalty: float = 1.0  # weight of the spread over heads in mean_std, pessimistic and in refinement
-    likelihood: float = 1.0  # weight of log p in pessimistic [score]
-    density: str = "kernel"  # whose log p: kernel (estimated from the candidates) or policy
-    expand: int = 0  # more chunks drawn from a Gaussian fitted to the candidates, and scored as well
-    refine: str = "none"  # what improves the chosen chunk: none, cem or gradient
-    refine_steps: int = 3  # iterations of it
-    trust_region: float = 0.1  # how far it may move any number of a chunk [normalised units]
-    abstain: float = 0.0  # spread over heads [score] above which the policy's first sample is executed; 0 for never
+    # first, random, worst, argmax, softmax, mean_std, pessimistic or weighted_mean
+    rule: Annotated[str, OneOf(RULES)] = "pessimistic"
+    beta: Annotated[float, Between(0)] = 1.0  # temperature of softmax and weighted_mean [score]
+    # weight of the standard deviation over heads in mean_std, pessimistic and in refinement
+    penalty: Annotated[float, Between(0)] = 1.0
+    likelihood: Annotated[float, Between(0)] = 1.0  # weight of log p in pessimistic [score]
+    # whose log p: kernel (estimated from the candidates) or policy
+    density: Annotated[str, OneOf(DENSITIES)] = "kernel"
+    # more chunks drawn from a Gaussian fitted to the candidates, and scored as well
+    expand: Annotated[int, Between(0, 10_000)] = 0
+    refine: Annotated[str, OneOf(REFINEMENTS)] = "none"  # what improves the chosen chunk: none, cem or gradient
+    refine_steps: Annotated[int, Between(1, 1000)] = 3  # iterations of the refinement
+    # how far refinement may move any number of a chunk [normalized units]
+    trust_region: Annotated[float, Between(0)] = 0.1
+    # standard deviation over heads [score] above which the policy's first sample is executed; 0 for never
+    abstain: Annotated[float, Between(0)] = 0.0
 
     def __post_init__(self) -> None:
-        for what, name, valid in (
-            ("selection rule", self.rule, RULES),
-            ("density", self.density, DENSITIES),
-            ("refinement", self.refine, REFINEMENTS),
-        ):
-            if name not in valid:
-                raise UnknownNameError(what, name, valid)
+        check_limits(self, SelectionError)
         if self.rule in ("softmax", "weighted_mean") and not self.beta > 0:
             raise SelectionError(f"{self.rule} needs beta > 0, not {self.beta}; use argmax for the limit beta -> 0")
-        for name in ("penalty", "likelihood", "expand", "abstain"):
-            if not getattr(self, name) >= 0:
-                raise SelectionError(f"{name} ({getattr(self, name)}) must not be negative")
-        if self.refine != "none" and not (self.refine_steps >= 1 and self.trust_region > 0):
-            raise SelectionError(
-                f"refinement needs refine_steps >= 1 and trust_region > 0, not {self.refine_steps}, {self.trust_region}"
-            )
+        if self.refine != "none" and not self.trust_region > 0:
+            raise SelectionError(f"refinement needs trust_region > 0, not {self.trust_region}")
         if self.rule in UNSCORED and (self.expand or self.refine != "none" or self.abstain):
             raise SelectionError(f"rule '{self.rule}' looks at no scores, so expand, refine and abstain mean nothing")
         if self.rule == "pessimistic" and self.density == "policy" and self.expand:

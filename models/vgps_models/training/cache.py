@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vgps_models.files import require_outside
+
 
 @contextmanager
 def sole(path: Path) -> Iterator[None]:
     """Whoever comes second waits until the first has made `path`. The lock dies with its process."""
+    require_outside(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(path.name + ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -31,7 +31,7 @@ from vgps_models.training import loop, parallel
 from vgps_models.training.augment import AugmentConfig
 from vgps_models.training.critic_measures import calibration
 from vgps_models.training.frames import Frames, chunks, feature_scale
-from vgps_models.training.material import Material, all_images, card_of, gather, sized
+from vgps_models.training.material import Material, all_images, card_of, gather, require_checkpoints, sized
 from vgps_models.training.wording import Wording
 
 Bools = NDArray[np.bool_]
@@ -293,6 +293,7 @@ def train_critic(config: CriticTraining, *, stop_after: int | None = None) -> Pa
     written beside the checkpoint, as `<out>.calibration.json`.
     """
     torch.set_num_threads(config.threads)
+    require_checkpoints(config)
     split(EpisodeStore(config.data).columns(), config)  # refuse what cannot be learned from before all the work
     material = gather(config)
     encoder: Any = material.encoder

@@ -117,8 +117,10 @@ def require_cameras(store: EpisodeStore, perception: Perception) -> None:
 
 
 def open_store(data: Path) -> EpisodeStore:
-    """The data set; what of it cannot be read is named on the terminal."""
+    """The data set; what of it cannot be read, or had to be assumed, is named on the terminal."""
     store = EpisodeStore(data)
+    for note in store.notes:
+        Console(stderr=True).print(f"[yellow]note:[/yellow] {data}: {note}")
     for problem in store.problems:
         Console(stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")
     return store

@@ -48,6 +48,15 @@ class Material:
         return provenance.fingerprint(config, self.frames.data_sha256, self.policy_sha256, self.encoder_sha256, started)
 
 
+def require_checkpoints(config: CriticTraining) -> None:
+    """Raise when a checkpoint is missing, damaged or of another kind, before all the work: some are read only later."""
+    checkpoint.verify(config.policy, "policy")
+    if config.start:
+        checkpoint.verify(config.start, "critic")
+    if config.encoder and config.encoder not in TRUNKS:
+        checkpoint.verify(config.encoder, _kind(config.encoder))
+
+
 def gather(config: CriticTraining, encoder: nn.Module | None = None) -> Material:
     """Read, encode and sample whatever is not cached yet. Action spec and normaliser are the policy's.
 
@@ -77,12 +86,17 @@ def gather(config: CriticTraining, encoder: nn.Module | None = None) -> Material
 def named_encoder(name: str, seed: int) -> Encoder:
     """The encoder of any checkpoint, or an untrained one of a kind: conv, resnet or vit."""
     if name not in TRUNKS:
-        try:
-            return checkpoint.load_perception(name, checkpoint.read_card(name).kind)[1].encoder
-        except UnknownNameError as error:
-            raise UnknownNameError("encoder", name, [*TRUNKS, *error.valid]) from None
+        return checkpoint.load_perception(name, _kind(name))[1].encoder
     torch.manual_seed(seed)
     return ViewsEncoder(ViewsConfig(image=ImageConfig(kind=name)))
+
+
+def _kind(name: str) -> str:
+    """Of a checkpoint that is named where the kind of an untrained encoder could be, too."""
+    try:
+        return checkpoint.read_card(name).kind
+    except UnknownNameError as error:
+        raise UnknownNameError("encoder", name, [*TRUNKS, *error.valid]) from None
 
 
 def all_images(config: CriticTraining, cameras: tuple[str, ...], size: int | None) -> list[Image]:

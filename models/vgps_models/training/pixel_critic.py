@@ -15,7 +15,7 @@ from vgps_models.data import EpisodeStore
 from vgps_models.errors import UnknownNameError
 from vgps_models.training import critic
 from vgps_models.training.end_to_end import EndToEndTrainer
-from vgps_models.training.material import all_images, gather, sized
+from vgps_models.training.material import all_images, gather, require_checkpoints, sized
 
 PUBLISHED = CalQLConfig(alpha=5.0, random_chunks=4, policy_chunks=4, backup_chunks=4, backup="min")
 
@@ -48,6 +48,7 @@ def train_pixels(config: PixelTraining, *, stop_after: int | None = None) -> Pat
     if config.algorithm != "calql":
         raise UnknownNameError("algorithm for pixels", config.algorithm, ["calql"])
     torch.set_num_threads(config.threads)
+    require_checkpoints(config)
     store = EpisodeStore(config.data)
     critic.split(store.columns(), config)  # refuse what cannot be learned from before all the work
     if config.resnet.camera not in store.cameras:

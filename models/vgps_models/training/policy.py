@@ -202,6 +202,8 @@ def _cloning(config: PolicyTraining) -> Lesson:
             made_of={"start_sha256": card.weights_sha256},
         )  # fmt: skip
     _, perception = checkpoint.load_perception(config.encoder)
+    if config.like:
+        checkpoint.read_card(config.like)  # refused before all images are encoded
     frames = load_frames(config.data, perception, config.cache)
     spec = frames.spec
     # Bounds come from ALL the data, also when only successes are cloned: one normaliser a data set.

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgps_models.errors import DataError
+from vgps_models.files import require_outside
 
 FORMAT = "vgps-scenes-1"
 LABELS = ("object_position", "target_position", "object_yaw", "held", "pixels", "visible")
@@ -42,6 +43,7 @@ def write_scenes(
     keypoints: Sequence[str] = ("object", "target"),
 ) -> None:  # fmt: skip
     """Write one shard; meta.json comes last, so a half-written shard is not taken for a whole one."""
+    require_outside(folder)
     folder.mkdir(parents=True, exist_ok=True)
     meta = {
         "format": FORMAT,

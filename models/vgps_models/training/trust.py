@@ -40,7 +40,7 @@ class TrustCalibration:
 
 def calibrate_trust(config: TrustCalibration) -> Path:
     """Decide at every step of every held-out episode as at run time, and take the threshold from the doubts."""
-    cards = [checkpoint.read_card(name) for name in (config.policy, config.critic)]
+    cards = [checkpoint.verify(config.policy, "policy"), checkpoint.verify(config.critic, "critic")]
     store = EpisodeStore(config.data)
     columns, data_sha256 = store.columns(), store.data_hash()
     episodes = held_out(columns, data_sha256, cards)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from vgps_models.data.foreign_video import SLACK_S
 from vgps_models.errors import DataError
 
-SLACK_S = 2e-3  # containers round their time stamps to milliseconds
 HOLD_S = 10.0  # a picture held for longer than this is no video; its time stamps are not believed
 VARIABLE = 1.5  # longest over shortest gap between frames, from which on a rate is called variable
 

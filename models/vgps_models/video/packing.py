@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vgps_models.errors import DataError
-from vgps_models.files import write_whole
+from vgps_models.files import require_outside, write_whole
 from vgps_models.video.form import FORMAT, Form
 from vgps_models.video.reading import BEGINS, read_shard
 from vgps_models.video.sources import Recording, SourceOptions, open_sources
@@ -49,6 +49,7 @@ def pack(config: PackConfig, begun: Callable[[int], None] = lambda total: None, 
 
     Raises DataError when the folder holds shards of another form.
     """
+    require_outside(config.out / PLAN)
     found = open_sources(config.sources, config.options)
     config.out.mkdir(parents=True, exist_ok=True)
     shards = make_plan(config.out, config.form, [recording.name for recording in found.recordings])

@@ -18,7 +18,7 @@ from typing import Any
 
 from vgps_models.data.video import encode
 from vgps_models.errors import DataError
-from vgps_models.files import write_whole
+from vgps_models.files import require_outside, write_whole
 from vgps_sim.people.embodiments import get_embodiment
 from vgps_sim.people.performance import Performance, perform
 from vgps_sim.people.stage import FPS
@@ -159,6 +159,7 @@ def complete(folder: Path, views: int) -> list[Entry]:
 def _claim(config: VideosConfig) -> None:
     """Begin a folder, or go on with one of the same settings."""
     path, wanted = config.out / SETTINGS, config.shared()
+    require_outside(path)
     try:
         if not path.exists():
             write_whole(path, json.dumps(wanted, indent=1).encode())

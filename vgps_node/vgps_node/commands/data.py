@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vgps_models.progress.backends import BackendConfig
 from vgps_node.cli import choose
 from vgps_node.commands.numbers import write_json
+
+if TYPE_CHECKING:  # reading data sets is an extra
+    from vgps_models.data.foreign_check import ForeignInfo
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class DataCommand:
 class ProgressCommand(BackendConfig):
     root: tyro.conf.Positional[Path]  # folder of the data set
     frames: int = 0  # moments of an episode that are judged, evenly spread; 0 for all, best at most 30 with gvl
+    task: str = ""  # what was to be done; empty: as the episodes say
     out: Path | None = None  # parquet file; default: <data set>.progress-<backend>.parquet beside it
 
 
@@ -33,13 +38,13 @@ class ProgressCommand(BackendConfig):
 class FilterCommand:
     root: tyro.conf.Positional[Path]  # folder of the data set
     out: Path  # folder of the data set to write
-    by: str = "progress"  # progress: the last value of an episode | outcome: the recorded success
+    by: str = "progress"  # progress: the last value of an episode | outcome: the recorded success | all: every episode
     progress: Path | None = None  # file of `vgps data progress`; default: the learned estimator's, beside the data set
     above: float | None = None  # least last value; default: the estimator's own threshold of success
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
-    """Look into a data set.
+    """Look into a data set. What another program has recorded or changed is read and never written to.
 
     Examples:
         vgps data info data/mixed      counts, success rates, flaws, the data hash
@@ -55,10 +60,16 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
 def _info(command: DataCommand) -> int:
     from vgps_models.data.check import info
+    from vgps_models.data.foreign_check import look_into
+    from vgps_models.data.owner import Owner, owner_of
 
+    console = Console()
+    if owner_of(command.root) is Owner.OTHERS:
+        foreign = look_into(command.root)
+        write_json(command.json, foreign.to_json())
+        return _tell_foreign(console, command.root, foreign)
     found = info(command.root)
     write_json(command.json, found.to_json())
-    console = Console()
     console.print(
         f"{command.root}: {found.episodes} episodes, {found.frames} frames at {found.fps} Hz, "
         f"{found.success_rate:.0%} successes, {found.megabytes} MB"
@@ -72,17 +83,47 @@ def _info(command: DataCommand) -> int:
     console.print(f"flaws      {', '.join(f'{name} {n}' for name, n in found.flaws.items())}")
     console.print(f"seeds      {found.seeds[0]} .. {found.seeds[1]}")
     console.print(f"data hash  {found.data_hash}")
+    _notes(console, found.notes)
     return _problems(console, found.problems)
+
+
+def _tell_foreign(console: Console, root: Path, found: ForeignInfo) -> int:
+    console.print(
+        f"{root}: {found.episodes} episodes, {found.frames} frames at {found.fps:g} Hz, {found.megabytes} MB; "
+        f"{found.owner}, LeRobot {found.version}, robot {found.robot or 'not named'}",
+        highlight=False,
+        markup=False,
+    )
+    table = Table("task", "episodes", "successes")
+    for name, (episodes, known, won) in found.tasks.items():
+        table.add_row(escape(name), str(episodes), f"{won} of {known}" if known else "unknown")
+    console.print(table)
+    for name, (key, stored, height, width) in found.cameras.items():
+        console.print(f"camera     {name} {width}x{height} ({stored}, {key})", markup=False, highlight=False)
+    for key in ("action", "observation.state"):
+        if shape := found.features.get(key):
+            console.print(f"{key}  {'x'.join(map(str, shape))} numbers", markup=False, highlight=False)
+    _notes(console, found.notes)
+    return _problems(console, found.problems, "problem")
+
+
+def _notes(console: Console, notes: Sequence[str]) -> None:
+    for note in notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
 
 
 def _check(command: DataCommand) -> int:
     from vgps_models.data.check import check
+    from vgps_models.data.owner import Owner
 
     report = check(command.root)
     write_json(command.json, report.to_json())
     console = Console()
-    console.print(f"{report.root}: {report.episodes} sound episodes, {report.waiting} more wait to be merged")
-    return _problems(console, report.problems)
+    ours = report.owner == Owner.OURS.value
+    rest = f"{report.waiting} more wait to be merged" if ours else report.owner
+    console.print(f"{report.root}: {report.episodes} sound episodes, {rest}", markup=False)
+    _notes(console, report.notes)
+    return _problems(console, report.problems, "damaged" if ours else "problem")
 
 
 def _repair(command: DataCommand) -> int:
@@ -96,19 +137,24 @@ def _repair(command: DataCommand) -> int:
 
 
 def _progress(command: ProgressCommand) -> int:
-    from vgps_models.data import EpisodeStore
+    from vgps_models.files import require_outside
     from vgps_models.progress import annotation
     from vgps_models.progress.backends import make_estimator
+    from vgps_models.progress.footage.lerobot import open_episodes
     from vgps_node.commands.collect import bar
 
-    store, estimator = EpisodeStore(command.root), make_estimator(command)
     out = command.out or annotation.default_path(command.root, command.backend)
+    require_outside(out)  # before a model is loaded
+    store, estimator = open_episodes(command.root), make_estimator(command)
+    unread: list[str] = []
     with bar() as progress:
         line = progress.add_task(f"judging by {estimator.source}", total=len(store))
         made, usage = annotation.annotate(
-            estimator, store, out, frames=command.frames, progress=lambda: progress.advance(line)
-        )
+            estimator, store, out, frames=command.frames, cameras=command.cameras, task=command.task,
+            progress=lambda: progress.advance(line), report=unread.append,
+        )  # fmt: skip
     console = Console()
+    _problems(console, unread, "no picture")
     console.print(
         f"wrote {out}: {len(store)} episodes by {made.source}; {usage.requests} requests, {usage.cost_usd:.4f} USD, "
         f"{made.failures} answers could not be used"
@@ -131,6 +177,8 @@ def _filter(command: FilterCommand) -> int:
     columns = store.columns()
     won = succeeded(columns)
     keep, what = won, "that succeeded"
+    if command.by == "all":
+        keep, what = np.ones(len(store), bool), "that can be read"
     if command.by == "progress":
         made = annotation.read(command.progress or annotation.default_path(command.root, "learned"), store)
         least = made.threshold if command.above is None else command.above
@@ -148,13 +196,13 @@ def _filter(command: FilterCommand) -> int:
     return 0
 
 
-def _problems(console: Console, problems: Sequence[Any]) -> int:
+def _problems(console: Console, problems: Sequence[Any], kind: str = "damaged") -> int:
     for problem in problems:
-        console.print(f"damaged: {problem}", markup=False)
+        console.print(f"{kind}: {problem}", markup=False)
     return 1 if problems else 0
 
 
-FILTERS = ("progress", "outcome")
+FILTERS = ("progress", "outcome", "all")
 PARTS: dict[str, tuple[Any, Callable[[Any], int]]] = {
     "info": (DataCommand, _info),
     "check": (DataCommand, _check),

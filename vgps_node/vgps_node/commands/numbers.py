@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import tyro
 
-from vgps_models.files import write_whole
+from vgps_models.files import require_outside, write_whole
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ def made(numbers: Mapping[str, Any]) -> dict[str, Any]:
 def write_json(path: Path | None, content: Mapping[str, Any]) -> None:
     """Keep it, where that was asked for."""
     if path is not None:
+        require_outside(path)
         write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 

@@ -11,9 +11,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from vgps_models.errors import DataError
+from vgps_models.errors import DataError, UnknownNameError
 from vgps_models.progress import Clip
 from vgps_models.progress.backends import BackendConfig
+from vgps_models.progress.footage import Footage
 from vgps_node.cli import choose
 from vgps_node.commands.numbers import made, write_json
 
@@ -22,7 +23,7 @@ PARTS = ("score", "report", "check")
 
 @dataclass(frozen=True)
 class ScoreCommand(BackendConfig):
-    source: tyro.conf.Positional[str]  # a video file, or DATASET:EPISODE, or FOLDER_OF_VIDEOS:NUMBER
+    source: tyro.conf.Positional[str]  # a video file or a bag, or DATASET:EPISODE, FOLDER:NUMBER, BAG:NUMBER
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments that are judged, evenly spread; 0 for all
     json: Path | None = None  # also write the curve to this file
@@ -30,7 +31,7 @@ class ScoreCommand(BackendConfig):
 
 @dataclass(frozen=True)
 class ReportCommand(BackendConfig):
-    source: tyro.conf.Positional[Path]  # a data set, a folder of videos, or one video
+    source: tyro.conf.Positional[Path]  # a data set, a video, a bag, or a folder of videos or bags
     task: str = ""  # what was to be done; empty: as the recording says
     frames: int = 30  # moments of an attempt, evenly spread; 0 for all
     episodes: int = 0  # only the first so many; 0 for all
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps progress score data/mixed:12                       the curve of one episode
         vgps progress score data/mixed:12 --task "put the carrot on the plate"
         vgps progress score kitchen.mp4 --task "open the drawer" --backend gvl --gvl.chat.model NAME
+        vgps progress score run.mcap --task "open the drawer" --cameras front=color wrist=/wrist/image_raw
         vgps progress score data/mixed:12 --backend vlmrm       near to the goal in words, by a small image-text model
         vgps progress report data/mixed --episodes 100          a page of all curves, the oddest with pictures
         vgps progress check data/held_out --json runs/progress.json    order, success detection, controls
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 
 def _score(command: ScoreCommand) -> int:
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.footage import open_footage
+    from vgps_models.progress.footage import open_footage, scene_of
     from vgps_models.progress.measures import Curve
 
     root, _, number = command.source.rpartition(":")
@@ -78,7 +80,8 @@ def _score(command: ScoreCommand) -> int:
         raise DataError(f"{path} holds {len(footage)} attempts; say which one, as {path}:0")
     if index is not None and index >= len(footage):
         raise DataError(f"{path} has attempts 0 .. {len(footage) - 1}; there is no {index}")
-    scene = footage.scene(index or 0, command.frames)
+    scene = scene_of(footage, index or 0, command.frames, command.cameras)
+    _name_problems(footage)
     estimate = make_estimator(command).estimate(scene.clip)
     curve = Curve.of(estimate.values)
     console = Console()
@@ -103,20 +106,20 @@ def _report(command: ReportCommand) -> int:
     from vgps_models.files import write_whole
     from vgps_models.progress import clips
     from vgps_models.progress.backends import make_estimator
-    from vgps_models.progress.footage import Scene, open_footage
+    from vgps_models.progress.footage import Scene, open_footage, scene_of
     from vgps_models.progress.page import Entry, page
     from vgps_node.commands.collect import bar
 
     footage, estimator = open_footage(command.source, command.task), make_estimator(command)
     count = min(command.episodes or len(footage), len(footage))
     waiting: dict[str, Scene] = {}
-    problems, entries = list(footage.problems), dict[int, Entry]()
+    problems, entries = list[str](), dict[int, Entry]()
 
     def scenes() -> Iterator[tuple[str, Clip]]:
         for index in range(count):
             try:
-                scene = footage.scene(index, command.frames)
-            except DataError as error:
+                scene = scene_of(footage, index, command.frames, command.cameras)
+            except (DataError, UnknownNameError) as error:
                 problems.append(str(error))
                 continue
             waiting[str(index)] = scene
@@ -127,26 +130,30 @@ def _report(command: ReportCommand) -> int:
         for index, estimate in clips.each(estimator, scenes()):
             entries[int(index)] = Entry.of(waiting.pop(index), estimate)
             progress.update(line, completed=len(entries))
+    if not entries:
+        raise DataError(f"no attempt of {command.source} could be scored: {'; '.join(problems[-3:])}")
     threshold = getattr(estimator, "threshold", None)
     ordered = [entries[index] for index in sorted(entries)]
+    problems += footage.problems
     text = page(f"Progress in {command.source}", estimator.source, ordered, threshold=threshold, problems=problems)
     write_whole(command.out, text.encode())
-    print(f"wrote {command.out}: {len(ordered)} attempts, {len(problems)} could not be used")
-    return 0 if ordered else 1
+    noticed = f"; it lists {len(problems)} things that were noticed" if problems else ""
+    print(f"wrote {command.out}: {len(ordered)} attempts{noticed}")
+    return 0
 
 
 def _check(command: CheckCommand) -> int:
-    from vgps_models.data import EpisodeStore
     from vgps_models.progress import examination
     from vgps_models.progress.backends import make_estimator
+    from vgps_models.progress.footage.lerobot import open_episodes
     from vgps_node.commands.collect import bar
 
-    store, estimator = EpisodeStore(command.data), make_estimator(command)
+    store, estimator = open_episodes(command.data), make_estimator(command)
     with bar() as progress:
         line = progress.add_task(f"judging by {estimator.source}", total=examination.count(store, command.controls))
         found = examination.examine(
             estimator, store, frames=command.frames, controls=command.controls, seed=command.seed,
-            progress=lambda: progress.advance(line),
+            cameras=command.cameras, progress=lambda: progress.advance(line),
         )  # fmt: skip
     numbers = found.to_json()
     console = Console()
@@ -165,3 +172,9 @@ def _check(command: CheckCommand) -> int:
     console.print(f"{estimator.source} {verdict}; {numbers['failure_rate']:.1%} of the answers could not be used")
     write_json(command.json, made(numbers) | {"data_sha256": store.data_hash()})
     return 0 if numbers["passed"] else 1
+
+
+def _name_problems(footage: Footage) -> None:
+    """Say on the terminal what of a recording cannot be used, or was used although it does not quite fit."""
+    for problem in footage.problems:
+        Console(stderr=True).print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)

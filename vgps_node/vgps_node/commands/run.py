@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 @dataclass(frozen=True)
 class RunCommand:
     instruction: tyro.conf.Positional[str] = ""  # what to do, in words; empty: the sentence of --task
-    task: str = ""  # task of the simulator; empty: the one that is told with these words
+    task: str = ""  # task of the simulator; empty: found by its words
     seed: int = 0  # of the simulated scene
     time_limit: float = 0.0  # [s] of the graph's own time; 0: as the graph is set
     success_progress: float = 0.0  # progress from which it is done where no simulator knows; 0: as the estimator says
@@ -54,12 +54,12 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         limit = client.connect(command.wait)
         began = time.monotonic()
         with _bar() as bar:
-            line = bar.add_task(command.instruction or command.task, total=None, told="", steps=0)
+            line = bar.add_task(command.instruction or command.task, total=None, estimate="", steps=0)
 
             def show(feedback: RunTask.Feedback) -> None:
-                told = "nobody estimates progress"
+                text = "no estimate of progress"
                 if not math.isnan(feedback.progress):
-                    told = f"{feedback.progress:4.0%} ± {feedback.spread:3.0%}  {feedback.source}"
+                    text = f"{feedback.progress:4.0%} ± {feedback.spread:3.0%}  {feedback.source}"
                     bar.update(line, total=1.0, completed=feedback.progress)
                     estimates.append(
                         {
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
                             "spread": round(feedback.spread, 4), "source": feedback.source,
                         }
                     )  # fmt: skip
-                bar.update(line, told=told, steps=feedback.steps)
+                bar.update(line, estimate=text, steps=feedback.steps)
 
             result = client.run(goal, show)
         seconds = time.monotonic() - began
@@ -76,14 +76,13 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     if command.json is not None:
         asked = {name: getattr(command, name) for name in ("instruction", "task", "seed", "success_progress")}
         answer = {"outcome": result.outcome, "success": result.success, "message": result.message}
-        numbers = {"progress": progress, "steps": result.steps, "seconds": round(seconds, 3)}
+        counts = {"progress": progress, "steps": result.steps, "seconds": round(seconds, 3)}
         asked["time_limit"] = command.time_limit or limit
         command.json.parent.mkdir(parents=True, exist_ok=True)
-        command.json.write_text(json_module.dumps(asked | answer | numbers | {"estimates": estimates}, indent=1) + "\n")
+        command.json.write_text(json_module.dumps(asked | answer | counts | {"estimates": estimates}, indent=1) + "\n")
     looks = "" if progress is None else f", progress {progress:.0%}"
-    Console(highlight=False).print(
-        f"{result.outcome}: {result.message} ({result.steps} control steps, {seconds:.1f} s{looks})", markup=False
-    )
+    numbers = f" ({result.steps} control steps, {seconds:.1f} s{looks})" if result.outcome != "refused" else ""
+    print(f"{result.outcome}: {result.message}{numbers}")
     return 0 if result.success else 130 if interrupted else 1
 
 
@@ -92,7 +91,7 @@ def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[estimate]}"),
         TextColumn("step {task.fields[steps]}"),
         TimeElapsedColumn(),
         console=Console(stderr=True),

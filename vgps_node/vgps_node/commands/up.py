@@ -16,22 +16,24 @@ from vgps_node.advising import ProgressOptions
 from vgps_node.bringup import GraphOptions, environment, served_graph
 from vgps_node.children import leave
 from vgps_node.cli import choose
-from vgps_node.conditions import Steered
+from vgps_node.conditions import Steered, require_graph
+from vgps_node.domain import current_domain, require_free
 from vgps_node.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
 class Advice(ProgressOptions):
-    """Whom progress_node asks, and how often. The estimator is also called --progress."""
+    """How progress_node estimates progress, and how often. The estimator is also called --progress."""
 
-    # none: nobody | learned: our own, needs no network | gvl: a vision-language model, in the background | learned+gvl
+    # none: no estimates | learned: our own model, needs no network | gvl: a vision-language model, in the background |
+    # learned+gvl: both
     estimator: Annotated[str, tyro.conf.arg(aliases=("--progress",))] = ProgressOptions.estimator
 
 
 @dataclass(frozen=True)
 class UpCommand:
     graph: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
-    progress: Advice = field(default_factory=Advice)  # who says on /progress how far along it is
+    progress: Advice = field(default_factory=Advice)  # how progress is estimated, on /progress
     trust: Path | None = None  # file of `vgps train trust`: abstain above its threshold
     log: Path = Path("runs/log")  # folder for the output of the nodes
 
@@ -43,9 +45,9 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         vgps up sim                                  a simulated arm under guided control
         vgps up sim --rule first --k 1               the bare policy
         vgps up sim --clock realtime                 against the wall clock
-        vgps up sim --progress none                  nobody says how far along it is
-        vgps up sim --reward runs/rewards/carrot.safetensors    what a learned reward says of it, on /reward/value
-        vgps up sim --progress learned+gvl --progress.gvl.chat.model NAME    so does a vision-language model
+        vgps up sim --progress none                  without estimates of progress
+        vgps up sim --reward runs/rewards/carrot.safetensors    with a learned reward, on /reward/value
+        vgps up sim --progress learned+gvl --progress.gvl.chat.model NAME    with a vision-language model too
         vgps run "put the spoon on the towel"         then, in another terminal
     """
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
@@ -56,19 +58,26 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     if command.trust is not None:
         side = side.trusting(command.trust)
         o = replace(o, selection=side.selection)
-    side.require_fit()
+    require_graph(o, command.progress)
+    nodes = served_graph(o, command.progress)
+    require_free(current_domain(), [f"/{spec.name}" for spec in nodes])
     console = Console(stderr=True, highlight=False)
-    commands = {spec.name: spec.command() for spec in served_graph(o, command.progress)}
+    commands = {spec.name: spec.command() for spec in nodes}
+    advisory = [spec.name for spec in nodes if spec.advisory]
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        with Supervisor(commands, command.log, environment()) as supervisor:
+        with Supervisor(commands, command.log, environment(), advisory) as supervisor:
             console.print(f"starting {', '.join(commands)}; logs in {command.log}")
             supervisor.wait_ready()
             console.print(f"the graph is up ({o.clock}); ask for a task with `vgps run`; Ctrl-C stops it")
+            reported: set[str] = set()
             while True:
                 supervisor.check()
+                for name in supervisor.lost.keys() - reported:
+                    reported.add(name)
+                    console.print(f"{supervisor.lost[name]}\nthe graph goes on without {name}", markup=False)
                 time.sleep(0.2)
     except KeyboardInterrupt:
         console.print("stopped")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -32,7 +32,8 @@ class PackCommand:
     codec: str = "jpeg"  # jpeg: a seventh of the size | raw: nothing to decode
     quality: int = 95  # of jpeg
     cut_s: float = 60.0  # longer recordings become several videos of this length [s]; 0 for never
-    views: tuple[str, ...] = ()  # only these cameras; all when none is named
+    # only these cameras, NAME or NAME=CAMERA (front=observation.images.cam_high); all when none is given
+    cameras: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--views",))] = ()
     text: str = ""  # what is done, for recordings that do not say
     embodiment: str = ""  # who does it, for sources that do not say: "human" or a robot's name
     frame_hz: float = 30.0  # rate of numbered frames whose folder holds no fps.txt [Hz]
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     Examples:
         vgps video pack films/ --out data/shards --size 96 --hz 5      a folder of videos or numbered frames
         vgps video pack ego4d:/data/ego4d ssv2:/data/ssv2 --out data/human
-        vgps video pack data/mixed --views front --out data/robot      a LeRobot data set; bags and RLDS as well
+        vgps video pack data/mixed --cameras front --out data/robot      a LeRobot data set; bags and RLDS as well
         vgps video info data/shards                                    hours, disk, what could not be used
         vgps video sheet data/shards --out runs/sheet.png              a picture of some of them
         vgps video values data/unseen --checkpoint runs/video.safetensors    do learned values rise to the end?
@@ -92,7 +93,7 @@ def _pack(command: PackCommand) -> int:
     from vgps_node.commands.collect import bar
 
     form = Form(command.size, command.hz, command.fit, command.codec, command.quality, command.cut_s)
-    options = SourceOptions(command.views, command.text, command.embodiment, command.frame_hz, command.step_hz)
+    options = SourceOptions(command.cameras, command.text, command.embodiment, command.frame_hz, command.step_hz)
     config = PackConfig(command.sources, command.out, form, options, command.processes)
     heard: Counter[str] = Counter()
     with bar() as progress:

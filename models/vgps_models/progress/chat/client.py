@@ -27,7 +27,7 @@ class ChatConfig:
     """Any endpoint that speaks OpenAI's chat completions: hosted models, vLLM, llama-server."""
 
     model: str = ""  # as the endpoint calls it
-    base_url: str = "https://api.openai.com/v1"
+    base_url: str = "https://api.openai.com/v1"  # of the endpoint, up to and with /v1
     key_env: str = "OPENAI_API_KEY"  # environment variable that holds the key; local endpoints need none
     price: Price = field(default_factory=Price)  # US dollars a million tokens, input and output
     budget_usd: float = 0.0  # for everything on the ledger of this cache, also by earlier runs; 0 for no limit
@@ -37,8 +37,8 @@ class ChatConfig:
     attempts: int = 6  # of a request that the endpoint turns away or loses
     backoff_s: float = 1.0  # first wait between two of them; doubles, with jitter
     timeout_s: float = 120.0  # of one attempt
-    temperature: float = 0.0
-    max_output_tokens: int = 4096
+    temperature: float = 0.0  # of sampling
+    max_output_tokens: int = 4096  # longest answer, with what the model thinks before it [tokens]
     picture_tokens: int = 260  # what one image is reckoned at before the endpoint tells
     strict: bool = True  # ask for the JSON schema; otherwise for any JSON object, for servers that know no schemas
     cache: Path = Path("runs/cache/chat")  # answers and ledger

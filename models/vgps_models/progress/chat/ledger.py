@@ -18,8 +18,8 @@ class BudgetError(VgpsError):
 class Price:
     """US dollars a million tokens."""
 
-    input: float = 0.0
-    output: float = 0.0
+    input: float = 0.0  # US dollars a million tokens that are sent
+    output: float = 0.0  # US dollars a million tokens of answers
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
         return (self.input * input_tokens + self.output * output_tokens) / 1e6

@@ -16,9 +16,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vgps_models.data.foreign_video import VIDEO_SUFFIXES, ForeignVideo
-from vgps_models.errors import DataError, UnknownNameError
+from vgps_models.data.foreign_video import VIDEO_SUFFIXES, ForeignVideo, nearest_at
+from vgps_models.data.lerobot_info import find_camera, words
+from vgps_models.errors import DataError
 from vgps_models.progress.estimate import Clip, spaced
 from vgps_models.progress.footage.base import Scene
 
@@ -50,9 +52,7 @@ class VideoFiles:
 
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
         name, views, task = self._attempts[index]
-        for camera in cameras:
-            if camera not in views:
-                raise UnknownNameError("camera", camera, views)
+        cameras = [find_camera(camera, views) for camera in cameras]
         with ExitStack() as stack:
             opened = {
                 camera: stack.enter_context(closing(ForeignVideo(path)))
@@ -61,16 +61,13 @@ class VideoFiles:
             }
             # Cameras may differ in their rates: the shortest decides the moments, the others show their nearest frame.
             first = min(opened.values(), key=lambda video: video.times[-1])
-            at = first.times[spaced(len(first), frames or len(first))]
-            images = {
-                camera: video.frames(np.abs(video.times[None] - at[:, None]).argmin(axis=1))
-                for camera, video in opened.items()
-            }
+            at = _evenly(first.times, frames)
+            images = {camera: video.frames(nearest_at(video.times, at)) for camera, video in opened.items()}
         return Scene(name, Clip(images, task), at)
 
     def _add(self, name: str, views: dict[str, Path], texts: Sequence[Path], task: str) -> None:
-        words = task or next((t.read_text(errors="replace").strip() for t in texts if t.is_file()), "")
-        if not words:
+        said = task.strip() or next((words(t.read_text("utf-8", "replace")) for t in texts if t.is_file()), "")
+        if not said:
             self.problems.append(f"{name} has no task: give --task, or write it into {texts[0]}")
             return
         for path in views.values():
@@ -79,7 +76,15 @@ class VideoFiles:
             except DataError as error:
                 self.problems.append(str(error))
                 return
-        self._attempts.append((name, views, words[:MOST_WORDS]))
+        self._attempts.append((name, views, said[:MOST_WORDS]))
+
+
+def _evenly(times: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Times of `count` frames that are evenly spread over time, first and last among them; of all for 0."""
+    index = spaced(len(times), len(times))  # refuses videos that are too short
+    if count:
+        index = np.unique(nearest_at(times, np.linspace(0.0, times[-1], len(spaced(len(times), count)))))
+    return times[index]
 
 
 def _is_video(path: Path) -> bool:

@@ -1,66 +1,48 @@
-"""LeRobot data sets: our own, and those of anybody else in layout v3 (Parquet tables, many episodes a video file)."""
+"""LeRobot data sets: our own, and those of other writers (v3 and v2, video or pictures in tables)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
-import numpy as np
-
 from vgps_models.data import EpisodeStore
-from vgps_models.data.foreign_lerobot import ForeignDataSet, read_info
-from vgps_models.data.foreign_video import ForeignVideo
-from vgps_models.errors import DataError, UnknownNameError
-from vgps_models.progress.clips import of_episode
-from vgps_models.progress.estimate import Clip, spaced
-from vgps_models.progress.footage.base import Footage, Scene
+from vgps_models.data.foreign_lerobot import ForeignDataSet
+from vgps_models.data.layout import INFO
+from vgps_models.data.lerobot_info import read_info
+from vgps_models.data.owner import Owner, owner_of
+from vgps_models.progress.clips import Episodes, of_episode
+from vgps_models.progress.estimate import spaced
+from vgps_models.progress.footage.base import Scene
 
 
-def open_data_set(root: Path, task: str = "") -> Footage:
-    """Ours, verified episode by episode; or another's, taken as it is. task: instead of the recorded one."""
-    info = read_info(root)
-    return OwnDataSet(root, task) if "action_spec" in info else OtherDataSet(ForeignDataSet(root, info), task)
+def open_episodes(root: Path) -> Episodes:
+    """A data set whose episodes have values of their own in files beside it: an `EpisodeStore`, if it can be one."""
+    foreign = owner_of(root) is Owner.OTHERS and (root / INFO).exists()
+    return ForeignDataSet(root) if foreign else EpisodeStore(root)
 
 
-class OwnDataSet:
+class DataSet:
+    """A data set as recordings that can be judged. task: instead of the recorded one."""
+
     def __init__(self, root: Path, task: str = "") -> None:
-        self.store, self._task = EpisodeStore(root), task
-        self.problems = [str(problem) for problem in self.store.problems]
+        info = read_info(root)
+        ours = "action_spec" in info and owner_of(root) is Owner.OURS  # those of others may lack a task
+        self.episodes: Episodes = EpisodeStore(root) if ours else ForeignDataSet(root, info)
+        self._task = task
 
     def __len__(self) -> int:
-        return len(self.store)
+        return len(self.episodes)
+
+    @property
+    def problems(self) -> list[str]:
+        """What cannot be used, or was used although it does not quite fit."""
+        episodes = self.episodes
+        notes = list(episodes.notes) if isinstance(episodes, ForeignDataSet | EpisodeStore) else []
+        return [*map(str, getattr(episodes, "problems", ())), *notes]
 
     def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
-        record = self.store.records[index]
-        clip = of_episode(self.store, index, frames, cameras)
-        steps = spaced(record.length, frames or record.length)
-        return Scene(record.name, Clip(clip.views, self._task or clip.task), steps / record.fps, record.success)
-
-
-class OtherDataSet:
-    """Success is known where the data set says it."""
-
-    def __init__(self, data: ForeignDataSet, task: str = "") -> None:
-        self._data, self._task = data, task
-        self.problems: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def scene(self, index: int, frames: int = 0, cameras: Sequence[str] = ()) -> Scene:
-        data, name = self._data, self._data.name(index)
-        for camera in cameras:
-            if camera not in data.cameras:
-                raise UnknownNameError("camera", camera, data.cameras)
-        places = {camera: data.place(index, camera) for camera in cameras or data.cameras}
-        length = next(iter(places.values())).length
-        steps, images = spaced(length, frames or length), {}
-        for camera, place in places.items():
-            with closing(ForeignVideo(place.path)) as video:
-                # Frames stand a constant time apart; half a frame later than a border is safely past it.
-                first = int(np.searchsorted(video.times, place.begin - 0.5 / data.fps))
-                if first + length > len(video):
-                    raise DataError(f"{name}: {place.path} ends before the episode does")
-                images[camera] = video.frames(first + steps)
-        return Scene(name, Clip(images, self._task or data.task(index)), steps / data.fps, data.success(index))
+        episodes = self.episodes
+        clip = of_episode(episodes, index, frames, cameras, task=self._task)
+        length = int(episodes.lengths[index])
+        seconds = episodes.seconds(index)[spaced(length, frames or length)]
+        return Scene(episodes.name(index), clip, seconds - seconds[0], episodes.success(index))

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vgps_models.data.lerobot_info import words
 from vgps_models.errors import DataError
 from vgps_models.video.sources.base import HUMAN, MOST_WORDS, Source, SourceOptions
 from vgps_models.video.sources.files import CAMERA, FileRecording
@@ -41,7 +42,8 @@ def read(path: Path, options: SourceOptions) -> Source:
         elif video.get("is_stereo"):
             stereo += 1
         else:
-            text = ", ".join(str(scenario) for scenario in video.get("scenarios") or ()) or options.text
+            named = (words(scenario) for scenario in video.get("scenarios") or ())
+            text = ", ".join(name for name in named if name) or options.text
             name = f"ego4d/{folder.name}/{uid}"
             out.recordings.append(FileRecording(name, "ego4d", CAMERA, text[:MOST_WORDS], HUMAN, file))
     if missing:

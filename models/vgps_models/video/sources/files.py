@@ -24,6 +24,7 @@ from PIL import Image as Picture
 from PIL import ImageOps
 
 from vgps_models.data.foreign_video import MOST_PIXELS, VIDEO_SUFFIXES, play
+from vgps_models.data.lerobot_info import words as task_words
 from vgps_models.errors import DataError
 from vgps_models.spaces import Image
 from vgps_models.video.moments import Moment
@@ -36,15 +37,16 @@ NUMBERED = re.compile(r"(.*?)(\d+)")
 
 @dataclass(frozen=True)
 class FileRecording(Recording):
-    """A stretch of a video file. begin, end: times in the file [s]."""
+    """A stretch of a video file. begin, end: times in the file [s]. earliest: see `zero_of`."""
 
     path: Path
     begin: float = 0.0
     end: float = inf
+    earliest: float | None = None
 
     def play(self) -> Iterator[Moment]:
         last, step = 0.0, 0.0
-        for seconds, frame in play(self.path, self.begin, self.end):
+        for seconds, frame in play(self.path, self.begin, self.end, self.earliest):
             last, step = seconds, max(step, seconds - last)
             yield Moment(seconds, lambda frame=frame: frame)
         if self.end < inf and last + 2 * step + 0.05 < self.end - self.begin:
@@ -103,8 +105,8 @@ def label(root: Path, folder: Path, source: str = "") -> str:
 
 def words(texts: list[Path], options: SourceOptions) -> str:
     """The first of these text files that exists, or what was given."""
-    told = next((text.read_text(errors="replace").strip() for text in texts if text.is_file()), "")
-    return (told or options.text)[:MOST_WORDS]
+    said = next((task_words(text.read_text("utf-8", "replace")) for text in texts if text.is_file()), "")
+    return (said or options.text)[:MOST_WORDS]
 
 
 def _add_videos(

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from vgps_models.data.lerobot_info import camera_map, find_camera
 from vgps_models.errors import DataError, UnknownNameError
-from vgps_models.video.sources.base import Recording, Source, SourceOptions
+from vgps_models.video.sources.base import Recording, Renamed, Source, SourceOptions
 
 # Asked in this order whether a path is theirs; `files` takes whatever is left. Each module has `found` and `read`.
 KINDS = ("ego4d", "ssv2", "lerobot", "bags", "rlds", "files")
@@ -27,11 +28,7 @@ def open_sources(sources: Sequence[str], options: SourceOptions | None = None) -
         recordings += made.recordings
         problems += made.problems
     if options.views:
-        known = {recording.view for recording in recordings}
-        for view in options.views:
-            if view not in known:
-                raise UnknownNameError("view", view, known)
-        recordings = [recording for recording in recordings if recording.view in options.views]
+        recordings = _chosen(recordings, options.views)
     if not recordings:
         reason = "; ".join(problems[:3]) or "no video files, numbered frames, data sets or bags"
         raise DataError(f"{', '.join(sources)} holds no video that can be used: {reason}")
@@ -42,6 +39,19 @@ def open_sources(sources: Sequence[str], options: SourceOptions | None = None) -
             "folders of the same name into different shards"
         )
     return Source(recordings, problems)
+
+
+def _chosen(recordings: Sequence[Recording], views: Sequence[str]) -> list[Recording]:
+    """Those of these views, given as NAME or NAME=CAMERA, each under its name."""
+    known = {recording.view for recording in recordings}
+    names: dict[str, list[str]] = {}
+    for name, camera in camera_map(views).items():
+        names.setdefault(find_camera(camera, known), []).append(name)
+    return [
+        recording if name == recording.view else Renamed.of(recording, name)
+        for recording in recordings
+        for name in names.get(recording.view, ())
+    ]
 
 
 def _open(text: str, options: SourceOptions) -> Source:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from vgps_models.data.foreign_lerobot import ForeignDataSet, read_info
+from vgps_models.data.foreign_lerobot import ForeignDataSet
 from vgps_models.data.layout import INFO
+from vgps_models.data.lerobot_info import read_info
+from vgps_models.data.owner import Owner, owner_of
 from vgps_models.errors import DataError
+from vgps_models.video.moments import Moment
 from vgps_models.video.sources.base import Recording, Source, SourceOptions
 from vgps_models.video.sources.files import FileRecording
+
+
+@dataclass(frozen=True)
+class RowsRecording(Recording):
+    """Pictures that lie in the rows of an episode. times: of each [s]."""
+
+    root: Path
+    episode: int
+    times: tuple[float, ...]
+
+    def play(self) -> Iterator[Moment]:
+        data = ForeignDataSet(self.root)
+        for row, seconds in enumerate(self.times):
+            yield Moment(seconds - self.times[0], partial(data.picture, self.episode, self.view, row))
 
 
 def found(path: Path) -> bool:
@@ -17,7 +37,8 @@ def found(path: Path) -> bool:
 
 def read(root: Path, options: SourceOptions) -> Source:
     info = read_info(root)
-    return _ours(root) if "action_spec" in info else _foreign(ForeignDataSet(root, info), options)
+    ours = "action_spec" in info and owner_of(root) is Owner.OURS
+    return _ours(root) if ours else _foreign(ForeignDataSet(root, info), options)
 
 
 def _ours(root: Path) -> Source:
@@ -48,19 +69,22 @@ def _foreign(data: ForeignDataSet, options: SourceOptions) -> Source:
     for index in range(len(data)):
         for camera in data.cameras:
             try:
-                place = data.place(index, camera)
+                common = {
+                    "name": f"{source}/{data.name(index)}/{camera}",
+                    "source": source,
+                    "view": camera,
+                    "text": data.task(index) or options.text,
+                    "embodiment": data.robot or options.embodiment,
+                }
+                if data.camera(camera).stored == "image":
+                    times = tuple(data.seconds(index).tolist())
+                    out.recordings.append(RowsRecording(**common, root=data.root, episode=index, times=times))
+                else:
+                    place = data.place(index, camera)
+                    end = place.begin + float(data.seconds(index)[-1]) + 1 / data.fps
+                    where = {"path": place.path, "begin": place.begin, "end": end, "earliest": place.earliest}
+                    out.recordings.append(FileRecording(**common, **where))
             except DataError as error:
                 out.problems.append(str(error))
-                continue
-            recording = FileRecording(
-                name=f"{source}/{data.name(index)}/{camera}",
-                source=source,
-                view=camera,
-                text=data.task(index) or options.text,
-                embodiment=data.robot or options.embodiment,
-                path=place.path,
-                begin=place.begin,
-                end=place.begin + place.length / data.fps,
-            )
-            out.recordings.append(recording)
+    out.problems += data.notes
     return out

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from vgps_models.data.foreign_video import MOST_PIXELS
+from vgps_models.data.lerobot_info import words
 from vgps_models.errors import DataError
 from vgps_models.spaces import Image
 from vgps_models.video.moments import Moment
@@ -112,7 +113,7 @@ def _instruction(features: dict[str, Feature]) -> str:
     for key in sorted(features):
         values = features[key]
         if "instruction" in key and "embedding" not in key and isinstance(values, list) and values:
-            return values[0].decode("utf-8", "replace").strip()
+            return words(values)
     return ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from vgps_models.data.lerobot_info import words
 from vgps_models.errors import DataError
 from vgps_models.video.sources.base import HUMAN, MOST_WORDS, Source, SourceOptions
 from vgps_models.video.sources.files import CAMERA, FileRecording
@@ -27,7 +28,7 @@ def read(path: Path, options: SourceOptions) -> Source:
     out, missing, listed = Source(), 0, set[str]()
     for file in files:
         try:
-            labels = {str(entry["id"]): str(entry.get("label", "")) for entry in json.loads(file.read_text())}
+            labels = {str(entry["id"]): words(entry.get("label")) for entry in json.loads(file.read_text())}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file} is not a list of labels of Something-Something v2 ({error!r})") from None
         for name, text in labels.items():
@@ -35,8 +36,8 @@ def read(path: Path, options: SourceOptions) -> Source:
                 continue
             listed.add(name)
             if (video := folder / f"{name}.webm").is_file():
-                words = (text or options.text)[:MOST_WORDS]
-                out.recordings.append(FileRecording(f"ssv2/{name}", "ssv2", CAMERA, words, HUMAN, video))
+                task = (text or options.text)[:MOST_WORDS]
+                out.recordings.append(FileRecording(f"ssv2/{name}", "ssv2", CAMERA, task, HUMAN, video))
             else:
                 missing += 1
     if missing:

@@ -7,7 +7,10 @@ import numpy as np
 from vgps_models.spaces import Array, Image
 
 # Where in four bytes the first Y, U and V are; as ROS calls it, and as librealsense does where that differs.
-ORDERS = {"yuv422": (1, 0, 2), "yuv422_yuy2": (0, 1, 3), "YUYV": (0, 1, 3)}
+ORDERS = {
+    "yuv422": (1, 0, 2), "uyvy": (1, 0, 2),
+    "yuv422_yuy2": (0, 1, 3), "yuyv": (0, 1, 3), "YUYV": (0, 1, 3),
+}  # fmt: skip
 
 
 def rgb_of_yuv(rows: Image, encoding: str) -> Image:
