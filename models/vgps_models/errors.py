@@ -27,3 +27,7 @@ class DataError(VgpsError):
 
 class MissingDependencyError(VgpsError):
     """Something this machine lacks; the message says what to install."""
+
+
+class UsageError(VgpsError):
+    """A command that cannot be carried out as it was typed; the message says how to type it. Exit code 2."""

@@ -8,13 +8,16 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from vgps_models.errors import VgpsError
 from vgps_sim import provenance
 from vgps_sim.episode import EpisodeSource, Judge, WorldFactory, WorldSource
 from vgps_sim.journal import Journal
 from vgps_sim.progress import Progress
+from vgps_sim.requirements import Requirement
 from vgps_sim.results import (
     REPORT_SEED,
     Condition,
@@ -26,6 +29,7 @@ from vgps_sim.results import (
     StepRecord,
     paired_seeds,
 )
+from vgps_sim.verdicts import Monitor, judge, monitor_for
 from vgps_sim.workers import WorkerCrash, play_in_workers
 from vgps_sim.world import World
 
@@ -44,6 +48,8 @@ def run(
     processes: int = 1,
     progress: bool = True,
     command: str = "",
+    requirements: Sequence[Requirement] = (),
+    error_rate: float | None = None,
 ) -> Evaluation:
     """Play every condition on the same seeds, dealt out over the tasks.
 
@@ -56,8 +62,11 @@ def run(
     judge_factory: makes, in every worker process, what also judges the last images of each episode.
     processes: 1 plays here, more spawn that many workers of one thread each.
     command: what the user typed, for the report.
+    requirements: judged at the end; see `vgps_sim.verdicts`.
+    error_rate: when given, end as soon as one requirement has failed or all are met. Each verdict is wrong with at
+        most this probability, and `seeds` are the most that are played.
 
-    Returns what was played even when it had to stop early; `Evaluation.stopped` then says why.
+    Returns what was played even when it had to stop early, also by Ctrl-C; `Evaluation.stopped` then says why.
     """
     names = [c.name for c in conditions]
     if not names or len(set(names)) != len(names):
@@ -70,41 +79,97 @@ def run(
         raise EvaluationError("a given episode source plays one episode at a time; use processes=1")
     pairs = paired_seeds(tasks, seeds)
     # Seed by seed, so that an evaluation cut short still is a paired one.
-    jobs = [Job(condition, task, seed, execute, max_steps) for task, seed in pairs for condition in conditions]
-    git = provenance.git_revision()
-    journal = Journal(folder, git) if folder else None
-    done = journal.load(jobs) if journal else {}
-    todo = [job for job in jobs if job.key not in done]
+    rows = [[Job(condition, task, seed, execute, max_steps) for condition in conditions] for task, seed in pairs]
+    monitor = None if error_rate is None else monitor_for(requirements, len(tasks), len(pairs), error_rate)
+    games = Games(rows, monitor)
+    journal = Journal(folder, provenance.code_revision()) if folder else None
     began, stopped, failed = time.perf_counter(), None, []
-    with Progress(jobs, done, enabled=progress) as display:
-        try:
+    seconds, latest = dict.fromkeys(tasks, 0.0), began
+    try:
+        if journal:
+            games.done.update(journal.load(games.jobs))
+        todo = [] if games.decided() else [job for job in games.jobs if job.key not in games.done]
+        with Progress(games.jobs, games.done, enabled=progress) as display:
             for job, result in _play(todo, source, partial(WorldSource, world_factory, judge_factory), processes):
+                now = time.perf_counter()
+                seconds[job.task] += now - latest
+                latest = now
                 if journal:
                     journal.append(job, result)
                 if result.error is not None:
                     failed.append(result)
                     stopped = f"{result.condition}, {result.task}, seed {result.seed}: {result.error}"
                     break
-                done[job.key] = result
+                games.done[job.key] = result
                 display.add(result)
-        except WorkerCrash as crash:
-            stopped = str(crash)
-        except KeyboardInterrupt:
-            stopped = "interrupted"
-    return Evaluation(
+                if games.decided():
+                    break
+    except WorkerCrash as crash:
+        stopped = str(crash)
+    except KeyboardInterrupt as interrupt:
+        stopped = str(interrupt) or "interrupted"
+    played = pairs[: games.looked] if games.is_decided else pairs
+    evaluation = Evaluation(
         conditions=tuple(conditions),
-        pairs=pairs,
-        results=tuple(done[job.key] for job in jobs if job.key in done) + tuple(failed),
+        pairs=played,
+        results=games.results(len(played)) + tuple(failed),
         execute=execute,
         max_steps=max_steps,
         source=source.name if source else WorldSource.name,
         command=command or shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-        git=git,
+        git=provenance.git_revision(),
         versions=provenance.versions(),
         wall_seconds=time.perf_counter() - began,
         stopped=stopped,
-        notes=tuple(journal.notes) if journal else (),
+        notes=(*games.notes, *(journal.notes if journal else ())),
+        error_rate=error_rate,
+        planned=len(pairs),
+        seconds=seconds,
     )
+    return replace(evaluation, verdicts=judge(evaluation, requirements))
+
+
+class Games:
+    """The episodes of an evaluation: one row of jobs a pair, one job a side.
+
+    Sides of equal identity share their episodes, so these are played once. A monitor looks at the rows in their order,
+    whatever order they are finished in.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[Job]], monitor: Monitor | None = None) -> None:
+        self._rows, self._monitor = rows, monitor
+        unique: dict[str, Job] = {}
+        for row in rows:
+            for job in row:
+                unique.setdefault(job.key, job)
+        self.jobs = tuple(unique.values())
+        self.done: dict[str, EpisodeResult] = {}
+        self.looked, self.is_decided = 0, False
+        first: dict[str, str] = {}
+        self.notes = tuple(
+            f"{first[job.key]} and {job.condition.name} have the same settings and weights, hence the same episodes"
+            for job in rows[0]
+            if first.setdefault(job.key, job.condition.name) != job.condition.name
+        )
+
+    def decided(self) -> bool:
+        """Whether no more episodes are needed. Shows the monitor every row that is complete and comes next."""
+        while self._monitor and not self.is_decided and self.looked < len(self._rows):
+            row = self._rows[self.looked]
+            if not all(job.key in self.done for job in row):
+                break
+            self.looked += 1
+            self.is_decided = self._monitor.add({job.condition.name: self.done[job.key].success for job in row})
+        return self.is_decided
+
+    def results(self, rows: int) -> tuple[EpisodeResult, ...]:
+        """What was played of the first rows, each under the name of its side."""
+        return tuple(
+            replace(self.done[job.key], condition=job.condition.name)
+            for row in self._rows[:rows]
+            for job in row
+            if job.key in self.done
+        )
 
 
 def _play(
@@ -124,10 +189,15 @@ def _play(
 
 
 def attempt(source: EpisodeSource, job: Job) -> EpisodeResult:
-    """Play one episode; whatever goes wrong becomes the result's `error`."""
+    """Play one episode; whatever goes wrong becomes the result's `error`.
+
+    A controller that leaves Python (`sys.exit`) is an error too: its exit code must not become that of the evaluation.
+    """
     try:
         return source.play(job)
-    except Exception as error:  # whatever it is, the evaluation must end with the reason
+    except (Exception, SystemExit) as error:  # whatever it is, the evaluation must end with the reason
+        if not isinstance(error, VgpsError):
+            traceback.print_exc()  # of code that is not ours the place alone is not enough
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
         return EpisodeResult(job.task, job.seed, job.condition.name, success=False, steps=0, error=reason)

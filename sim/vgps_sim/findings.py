@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vgps_sim.results import Evaluation
 from vgps_sim.statistics import wilson
+from vgps_sim.verdicts import bounds_at_all_times
 
 PROVEN = 0.05  # both the interval and the exact test must agree before anything is called proven
 
@@ -27,6 +28,8 @@ def find(evaluation: Evaluation) -> Finding:
     names = [c.name for c in evaluation.conditions]
     if len(names) < 2:
         successes, n = evaluation.counts(names[0])
+        if not n:
+            return Finding("none", "No result", f"no episode of {names[0]} was played to its end.")
         low, high = wilson(successes, n)
         return Finding(
             "none",
@@ -41,15 +44,20 @@ def find(evaluation: Evaluation) -> Finding:
         return Finding("none", "No result", f"no seed was played to its end by both {baseline} and {treatment}.")
     both = evaluation.outcomes[treatment].keys() & evaluation.outcomes[baseline].keys()
     ours, theirs = (sum(evaluation.outcomes[name][p].success for p in both) for name in (treatment, baseline))
-    low, high = pair.ci95
+    low, high = main_interval(evaluation)
+    if evaluation.error_rate is None:
+        interval = f"95 % interval {points(low)} to {points(high)}, McNemar p {p_value(pair.mcnemar_p)}"
+        proven = pair.mcnemar_p < PROVEN
+    else:
+        interval = f"between {points(low)} and {points(high)} by bounds that hold at all times"
+        proven = True
     detail = (
         f"{treatment} solved {ours} of {pair.n} paired seeds ({percent(ours, pair.n)}), {baseline} {theirs} "
-        f"({percent(theirs, pair.n)}): {points(pair.difference)} points, "
-        f"95 % interval {points(low)} to {points(high)}, McNemar p {p_value(pair.mcnemar_p)}."
+        f"({percent(theirs, pair.n)}): {points(pair.difference)} points, {interval}."
     )
-    if low > 0 and pair.mcnemar_p < PROVEN:
+    if low > 0 and proven:
         return Finding("helped", f"{subject} helped", detail)
-    if high < 0 and pair.mcnemar_p < PROVEN:
+    if high < 0 and proven:
         return Finding("hurt", f"{subject} hurt", detail)
     if not pair.won and not pair.lost:
         return Finding("unclear", f"{subject} changed no outcome", detail)
@@ -58,6 +66,19 @@ def find(evaluation: Evaluation) -> Finding:
     if pair.difference < 0:
         return Finding("unclear", f"{subject} did worse, but that is not proven", detail + " More seeds would tell.")
     return Finding("unclear", f"{subject} made no difference", detail)
+
+
+def main_interval(evaluation: Evaluation) -> tuple[float, float]:
+    """Of the second condition minus the first; (-1, 1) when there is nothing to compare.
+
+    In a sequential evaluation the number of seeds follows from the outcomes, so its bounds hold and `ci95` does not.
+    """
+    names = [c.name for c in evaluation.conditions]
+    if len(names) < 2:
+        return -1.0, 1.0
+    if evaluation.error_rate is None:
+        return evaluation.pair(names[1], names[0]).ci95
+    return bounds_at_all_times(evaluation, names[1], names[0])
 
 
 def percent(part: int, whole: int) -> str:

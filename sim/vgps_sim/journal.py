@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from vgps_sim.results import EpisodeResult, EvaluationError, Job
@@ -27,8 +28,8 @@ class Journal:
             raise EvaluationError(f"cannot write into {folder}: {error}; give another folder") from error
 
     def load(self, jobs: Iterable[Job]) -> dict[str, EpisodeResult]:
-        """Finished episodes among `jobs`, by their keys."""
-        wanted = {job.key for job in jobs}
+        """Finished episodes among `jobs`, by their keys, each under the name of its job's side."""
+        wanted = {job.key: job.condition.name for job in jobs}
         found: dict[str, EpisodeResult] = {}
         if not self.path.exists():
             return found
@@ -38,7 +39,8 @@ class Journal:
             try:
                 row = json.loads(line)
                 if row["key"] in wanted and row["result"]["error"] is None:
-                    found[row["key"]] = EpisodeResult.from_json(row["result"])
+                    result = EpisodeResult.from_json(row["result"])
+                    found[row["key"]] = replace(result, condition=wanted[row["key"]])
                     revisions.add(row["git"])
             except (ValueError, KeyError, TypeError):
                 skipped.append(str(number))

@@ -1,8 +1,7 @@
-"""An upper bound for guidance: a controller that tries every candidate out in a copy of the world.
+"""The oracle: every candidate is tried out in a copy of the world, the scripted expert goes on from there, and the one
+after which it succeeds soonest is executed.
 
-At each decision it copies the world once for each candidate, executes the
-steps that would be executed before the next decision, lets the scripted expert
-finish, and takes the candidate after which the expert succeeds soonest. The
+What is tried out are the steps that would be executed before the next decision. The
 candidates are those of another controller, so paired episodes differ from that
 one's by the choice alone.
 

@@ -12,10 +12,26 @@ PACKAGES = ("vgps", "mujoco", "dm-control", "mink", "numpy", "torch", "ros-jazzy
 
 
 def git_revision() -> str:
-    """Short revision of this checkout, "-dirty" when files differ from it, "unknown" outside one."""
+    """Short revision of this checkout, "-dirty" when files differ from it, "unknown" outside one.
+
+    A package that is installed inside somebody else's checkout is outside: the revision there is not of this code.
+    """
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return "unknown"
+    return _git("describe", "--always", "--dirty", "--abbrev=10", "--exclude=*") or "unknown"
+
+
+def code_revision() -> str:
+    """The git revision, or the version where the code was installed without git."""
+    revision = git_revision()
+    return revision if revision != "unknown" else f"vgps {_version('vgps') or 'unknown'}"
+
+
+def _git(*arguments: str) -> str | None:
+    """What git answers about the folder of this file; None when it does not."""
     try:
-        out = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"],
+        done = subprocess.run(
+            ["git", *arguments],
             cwd=Path(__file__).parent,
             capture_output=True,
             encoding="utf-8",
@@ -24,19 +40,22 @@ def git_revision() -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return out.stdout.strip() or "unknown"
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def versions() -> dict[str, str]:
     """Versions of what the result depends on, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found | {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_cpu()}"}
+    found = {package: version for package in PACKAGES if (version := _version(package))}
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_cpu()}"
+    return {"python": platform.python_version()} | found | {"machine": machine}
 
 
 def _cpu() -> str:

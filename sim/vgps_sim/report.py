@@ -59,6 +59,8 @@ def page(evaluation: Evaluation, folder: Path, videos: Sequence[Video] = (), *, 
         scale=_scale(evaluation),
         latency=_latency(evaluation),
         settings=_settings(evaluation),
+        verdicts=evaluation.verdicts,
+        interval=findings.main_interval(evaluation),
         remarks=_remarks(evaluation),
         videos=_videos(videos, folder),
     )
@@ -122,18 +124,18 @@ def _by_task(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _scale(evaluation: Evaluation) -> list[float]:
-    """Ticks of an axis that holds every interval of a difference and zero, a quarter apart."""
+    """Ticks of an axis that holds every interval of a difference and zero: few enough for a narrow screen."""
     pairs = [row["pair"] for row in _comparisons(evaluation) + _by_task(evaluation)]
     ends = [end for p in pairs if p.n for end in p.ci95] or [0.0]
-    low, high = min(math.floor(4 * min(ends)), -1), max(math.ceil(4 * max(ends)), 1)
-    return [tick / 4 for tick in range(low, high + 1)]
+    parts = 4 if max(*ends, 0.25) - min(*ends, -0.25) <= 1 else 2  # of 1
+    low, high = min(math.floor(parts * min(ends)), -1), max(math.ceil(parts * max(ends)), 1)
+    return [tick / parts for tick in range(low, high + 1)]
 
 
 def _latency(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for i, condition in enumerate(evaluation.conditions):
-        used = {part for e in evaluation.of(condition.name) for r in e.records for part in r.ms}
-        parts = {label: evaluation.latency(condition.name, p) if p in used else None for p, label in PARTS.items()}
+        parts = {label: evaluation.latency(condition.name, p) for p, label in PARTS.items()}
         rows.append({"name": condition.name, "colour": f"c{i % 6}", "parts": parts})
     kept = [label for label in PARTS.values() if any(row["parts"][label] for row in rows)]
     return [row | {"parts": {label: row["parts"][label] for label in kept}} for row in rows]

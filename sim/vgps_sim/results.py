@@ -17,6 +17,7 @@ import numpy as np
 
 from vgps_models.errors import VgpsError
 from vgps_models.spaces import Array, Controller, Decision
+from vgps_sim.requirements import Verdict
 from vgps_sim.statistics import Pair, compare, percentile, wilson
 
 REPORT_SEED = 1_000_000  # seeds below are for tuning, from here on for reports
@@ -44,6 +45,18 @@ class Condition:
     factory: ControllerFactory | None = field(default=None, compare=False)
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    @property
+    def identity(self) -> tuple[str, dict[str, Any]]:
+        """What decides the outcomes; sides of equal identity share their results.
+
+        A side whose policy is in its settings by the hash of its weights (`policy_sha256`), or by a version
+        (`policy_version`), is known by its settings alone, whatever it is called and wherever its files lie: the
+        candidate of one evaluation is the baseline of the next. Any other side is also known by its name.
+        """
+        known = "policy_sha256" in self.settings or "policy_version" in self.settings
+        paths = {name for name in self.settings if f"{name}_sha256" in self.settings}
+        return "" if known else self.name, {k: v for k, v in self.settings.items() if k not in paths}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,7 +72,7 @@ class Job:
     def key(self) -> str:
         """Names this episode and every setting it depends on."""
         text = json.dumps(
-            [self.condition.name, dict(self.condition.settings), self.task, self.seed, self.execute, self.max_steps],
+            [*self.condition.identity, self.task, self.seed, self.execute, self.max_steps],
             sort_keys=True,
             default=str,
         )
@@ -161,8 +174,12 @@ class EpisodeResult:
 class Evaluation:
     """Conditions compared on the same seeds. The first condition is the baseline, the second the one of interest.
 
-    pairs: (task, seed) of every episode that each condition plays.
-    stopped: why it ended early; None when every episode was played.
+    pairs: (task, seed) of every episode that each condition plays; of a sequential evaluation, up to the decision.
+    stopped: why it ended before it was done; None when every episode was played, or all was decided.
+    verdicts: what became of the requirements, in their order.
+    error_rate: of each verdict, when the evaluation was to end as soon as these were decided; None when it was not.
+    planned: pairs that would have been played without a decision.
+    seconds: wall-clock time of this run spent on the episodes of each task; all together `wall_seconds`.
     notes: what a reader must know (skipped lines, mixed revisions).
     """
 
@@ -178,6 +195,10 @@ class Evaluation:
     wall_seconds: float = 0.0
     stopped: str | None = None
     notes: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    error_rate: float | None = None
+    planned: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def outcomes(self) -> dict[str, dict[tuple[str, int], EpisodeResult]]:
@@ -206,10 +227,10 @@ class Evaluation:
         episodes = self.of(condition, task)
         return sum(e.success for e in episodes), len(episodes)
 
-    def latency(self, condition: str, part: str) -> tuple[float, float]:
-        """p50 and p99 of one part of a decision [ms]; zero when that part never ran."""
+    def latency(self, condition: str, part: str) -> tuple[float, float] | None:
+        """p50 and p99 of one part of a decision [ms]; None when that part never ran."""
         times = [r.ms[part] for e in self.of(condition) for r in e.records if part in r.ms]
-        return percentile(times, 50), percentile(times, 99)
+        return (percentile(times, 50), percentile(times, 99)) if times else None
 
     def abstentions(self, condition: str) -> tuple[int, int, int]:
         """Decisions in which guidance let go, episodes with one of them, and candidates dropped as broken."""
@@ -245,43 +266,12 @@ class Evaluation:
         return [(n, names[0]) for n in names[1:]] + [(names[1], n) for n in names[2:]]
 
     def to_json(self) -> dict[str, Any]:
-        """The shape that `vgps eval --json` writes."""
-        conditions = {}
-        for condition in self.conditions:
-            name = condition.name
-            successes, n = self.counts(name)
-            tasks = {}
-            for task in self.tasks:
-                s, m = self.counts(name, task)
-                tasks[task] = {"rate": s / max(m, 1), "episodes": m, "successes": s, "ci95": list(wilson(s, m))}
-            latency = {part: self.latency(name, part) for part in LATENCY_PARTS}
-            let_go, let_go_episodes, dropped = self.abstentions(name)
-            conditions[name] = {
-                "successes": successes,
-                "episodes": n,
-                "rate": successes / max(n, 1),
-                "ci95": list(wilson(successes, n)),
-                "tasks": tasks,
-                "latency_ms": {part: {"p50": p50, "p99": p99} for part, (p50, p99) in latency.items()},
-                "abstained": {"decisions": let_go, "episodes": let_go_episodes},
-                "dropped": dropped,
-                "judged": self.judged(name),
-                "settings": dict(condition.settings),
-            }
-        pairs = {}
-        for treatment, baseline in self.comparisons:
-            p = self.pair(treatment, baseline)
-            pairs[f"{treatment}-{baseline}"] = {
-                "difference": p.difference,
-                "ci95": list(p.ci95),
-                "mcnemar_p": p.mcnemar_p,
-                "pairs": p.n,
-                "won": len(p.won),
-                "lost": len(p.lost),
-            }
+        """The shape that `vgps eval --json` writes. What no episode says anything about is null."""
         return {
-            "conditions": conditions,
-            "pairs": pairs,
+            "conditions": {condition.name: self._condition_json(condition) for condition in self.conditions},
+            "pairs": {f"{a}-{b}": _pair_json(self.pair(a, b)) for a, b in self.comparisons},
+            "requirements": [verdict.to_json() for verdict in self.verdicts],
+            "until_decided": self.error_rate and {"error_rate": self.error_rate, "most_pairs": self.planned},
             "seeds": [min(self.seeds), max(self.seeds)],
             "command": self.command,
             "git": self.git,
@@ -292,6 +282,41 @@ class Evaluation:
             "stopped": self.stopped,
             "notes": list(self.notes),
         }
+
+    def _condition_json(self, condition: Condition) -> dict[str, Any]:
+        name = condition.name
+        latency = {part: self.latency(name, part) or (None, None) for part in LATENCY_PARTS}
+        let_go, let_go_episodes, dropped = self.abstentions(name)
+        return {
+            **_rate_json(*self.counts(name)),
+            "tasks": {task: _rate_json(*self.counts(name, task)) for task in self.tasks},
+            "latency_ms": {part: {"p50": p50, "p99": p99} for part, (p50, p99) in latency.items()},
+            "abstained": {"decisions": let_go, "episodes": let_go_episodes},
+            "dropped": dropped,
+            "judged": self.judged(name),
+            "settings": dict(condition.settings),
+        }
+
+
+def _rate_json(successes: int, n: int) -> dict[str, Any]:
+    return {
+        "successes": successes,
+        "episodes": n,
+        "rate": successes / n if n else None,
+        "ci95": list(wilson(successes, n)) if n else None,
+    }
+
+
+def _pair_json(pair: Pair) -> dict[str, Any]:
+    return {
+        "difference": pair.difference if pair.n else None,
+        "ci95": list(pair.ci95) if pair.n else None,
+        "ci95_method": pair.method if pair.n else None,
+        "mcnemar_p": pair.mcnemar_p if pair.n else None,
+        "pairs": pair.n,
+        "won": len(pair.won),
+        "lost": len(pair.lost),
+    }
 
 
 def paired_seeds(tasks: Sequence[str], seeds: Sequence[int]) -> tuple[tuple[str, int], ...]:

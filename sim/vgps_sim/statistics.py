@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from vgps_sim.exact import exact_interval
+
 
 @dataclass(frozen=True)
 class Pair:
     """A treatment against a baseline on the same seeds.
 
     difference: success rate of the treatment minus that of the baseline, -1..1.
-    ci95: 95 % interval of the difference by the paired bootstrap.
+    ci95: 95 % interval of the difference, by `paired_interval`; (-1, 1) without pairs.
+    method: which of the two made it, "bootstrap" or "exact".
     mcnemar_p: exact two-sided p of the discordant pairs.
     won, lost: labels of the pairs that only the treatment, only the baseline solved.
     n: number of pairs.
@@ -28,6 +31,7 @@ class Pair:
     won: tuple[Any, ...]
     lost: tuple[Any, ...]
     n: int
+    method: str = "bootstrap"
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -80,6 +84,30 @@ def paired_bootstrap(
     return float(low), float(high)
 
 
+ENOUGH_SEEDS = 20  # of each task; with n, the stratified bootstrap is too narrow by a factor of sqrt(1 - 1/n)
+ENOUGH_CHANGES = 10  # pairs that ended otherwise than most of their task; with fewer, resamples are nearly alike
+
+
+def paired_interval(
+    treatment: Sequence[bool], baseline: Sequence[bool], strata: Sequence[Hashable] | None = None
+) -> tuple[tuple[float, float], str]:
+    """95 % interval of the difference on the same seeds, and how it was made: "bootstrap" or "exact".
+
+    The bootstrap knows only outcomes that it has seen: of four seeds that all ended alike it says that nothing
+    else can happen. With few seeds a task, or few outcomes that differ, Tango's score interval stands in its place.
+    """
+    difference = np.asarray(treatment, dtype=int) - np.asarray(baseline, dtype=int)
+    if not len(difference):
+        return (-1.0, 1.0), "exact"
+    tasks = np.array([str(s) for s in strata] if strata is not None else [""] * len(difference))
+    counts = [np.bincount(difference[tasks == task] + 1, minlength=3) for task in np.unique(tasks)]
+    changes = sum(count.sum() - count.max() for count in counts)
+    if min(count.sum() for count in counts) < ENOUGH_SEEDS or changes < ENOUGH_CHANGES:
+        lost, _, won = np.sum(counts, axis=0).tolist()
+        return exact_interval(won, lost, len(difference)), "exact"
+    return paired_bootstrap(treatment, baseline, strata), "bootstrap"
+
+
 def compare(
     treatment: Sequence[bool],
     baseline: Sequence[bool],
@@ -94,9 +122,11 @@ def compare(
     labels = labels if labels is not None else range(len(a))
     won = tuple(label for label, w in zip(labels, a & ~b, strict=True) if w)
     lost = tuple(label for label, w in zip(labels, b & ~a, strict=True) if w)
+    ci95, method = paired_interval(treatment, baseline, strata)
     return Pair(
         difference=(len(won) - len(lost)) / max(len(a), 1),
-        ci95=paired_bootstrap(treatment, baseline, strata),
+        ci95=ci95,
+        method=method,
         mcnemar_p=mcnemar(len(won), len(lost)),
         won=won,
         lost=lost,

@@ -53,6 +53,7 @@ class Shot:
     step: control steps done. record: the decision being carried out.
     fan: end points of the candidates in the big picture [px], and where the tool is.
     progress: (step, how far along it looked) of this and all earlier decisions; empty without a judge.
+    scale: lowest and highest score of the whole episode, spread included; None where nothing was scored.
     """
 
     view: Image
@@ -63,6 +64,7 @@ class Shot:
     events: tuple[str, ...]
     outcome: bool | None
     progress: tuple[tuple[int, float], ...] = ()
+    scale: tuple[float, float] | None = None
 
 
 def replay(
@@ -78,7 +80,7 @@ def replay(
     start(world, servo, episode.seed)
     substeps = round(world.spec.period / world.model.opt.timestep)
     records = {r.step: r for r in episode.records}
-    record, eyes, fan = None, {}, None
+    record, eyes, fan, scale = None, {}, None, _scale(episode.records)
     seen: list[tuple[int, float]] = []
 
     def look(step: int) -> dict[str, Image]:
@@ -97,11 +99,12 @@ def replay(
             if part:
                 stage.set_state(world.state())
                 stage.advance(command, substeps * part // FRAMES_PER_STEP)
-            yield Shot(_view(stage, camera), eyes, step, record, fan, tuple(world.events), None, tuple(seen))
+            events = tuple(world.events)
+            yield Shot(_view(stage, camera), eyes, step, record, fan, events, None, tuple(seen), scale)
         world.apply(command)
     stage.set_state(world.state())
     eyes, events, won = look(len(episode.actions)), tuple(world.events), bool(world.success)
-    yield Shot(_view(stage, camera), eyes, len(episode.actions), record, None, events, won, tuple(seen))
+    yield Shot(_view(stage, camera), eyes, len(episode.actions), record, None, events, won, tuple(seen), scale)
 
 
 def render(
@@ -214,6 +217,13 @@ def _varied(pairs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         rank[task] = rank.get(task, -1) + 1
         order.append((rank[task], task, seed))
     return [(task, seed) for _, task, seed in sorted(order, key=lambda item: item[0])]
+
+
+def _scale(records: Sequence[StepRecord]) -> tuple[float, float] | None:
+    scored = [(np.asarray(r.mean), np.asarray(r.std if len(r.std) == len(r.mean) else 0.0)) for r in records if r.mean]
+    if not scored:
+        return None
+    return float(min((m - s).min() for m, s in scored)), float(max((m + s).max() for m, s in scored))
 
 
 def _view(world: World, camera: str) -> Image:

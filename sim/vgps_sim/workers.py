@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
@@ -19,6 +20,8 @@ from vgps_sim.results import EpisodeResult, Job
 ONE_THREAD: dict[str, str] = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"), "1"
 )
+
+PATIENCE = 3.0  # [s] in which workers that are no longer needed may end by themselves
 
 Attempt = Callable[[EpisodeSource, Job], EpisodeResult]
 
@@ -58,13 +61,16 @@ def play_in_workers(
                 _hand_out(connection, jobs, waiting, running)
         if crash is not None:
             raise crash
-    finally:
-        for connection, worker in workers.items():
-            connection.close()
-            if connection in running:  # nobody waits for what it is doing
-                worker.terminate()
+    except BaseException:  # also when the caller needs no more results, or this process was asked to stop
         for worker in workers.values():
-            worker.join(timeout=5.0)
+            worker.terminate()
+        raise
+    finally:
+        for connection in workers:
+            connection.close()
+        deadline = time.monotonic() + PATIENCE  # for all of them: CI kills what does not end soon
+        for worker in workers.values():
+            worker.join(timeout=max(deadline - time.monotonic(), 0.0))
             if worker.is_alive():
                 worker.kill()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -74,3 +75,75 @@ def test_help_needs_neither_torch_nor_ros() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
+
+
+def parts(name: str, shown: str) -> list[list[str]]:
+    """The command, or each of its parts when its help lists some."""
+    listed = re.match(rf"usage: vgps {name} \{{(.*)\}}", shown)
+    return [[name, part] for part in listed[1].split(",")] if listed else [[name]]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_headings_of_help_say_something(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """tyro calls a group of options after the field that holds them."""
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    for command in parts(name, capsys.readouterr().out):
+        with pytest.raises(SystemExit):
+            main([*command, "--help"])
+        headings = re.findall(r"^[\s│╭─]*([\w.-]+ )options\b", capsys.readouterr().out, re.MULTILINE)
+        assert "options " not in headings and not [h for h in headings if h.startswith("options.")], command
+
+
+def test_help_of_eval_needs_no_simulator() -> None:
+    code = (
+        "import sys; from vgps_node.cli import main\n"
+        "for command in ('eval', 'power'):\n"
+        "    try: main([command, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "assert not {'torch', 'mujoco', 'rclpy', 'av', 'jinja2'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--require", "guided-bar>=0"], "bare, guided"),
+        (["--require", "guided"], "quotes"),
+        (["--require", "candidate>=0.5"], "bare, guided"),
+        (["--baseline", "policy", "--require", "guided>=0.5"], "baseline, candidate"),
+        (["--fail-under", "80"], "between 0 and 1"),
+        (["--baseline-critic", "critic"], "--baseline POLICY"),
+        (["--baseline", "policy", "--baseline-k", "5"], "--baseline-critic"),
+        (["--baseline", "policy", "--sides", "bare", "guided"], "leave out --sides"),
+        (["--sides", "baseline", "bare"], "--baseline POLICY"),
+        (["--policy", "no_such_module:make"], "cannot be imported"),
+        (["--policy", "json:nothing"], "dumps"),
+        (["--json", "/proc/nowhere/x.json"], "/proc/nowhere/x.json"),
+        (["--junit", "/proc/x.xml"], "/proc/x.xml"),
+        (["--junit", "/tmp"], "it is a folder"),
+    ],
+)
+def test_a_wrong_evaluation_is_refused_before_anything_is_played(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and says in error and "Traceback" not in error
+
+
+def test_power_is_a_table_and_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["power", "--drops", "0.3", "0.4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[2].startswith("| 30 |") and all(line.count("|") == 6 for line in lines)
+    for arguments in (
+        ["--rate", "0.2"],
+        ["--drops"],
+        ["--error-rate", "0"],
+        ["--correlation", "0.99"],
+        ["--tasks", "0"],
+    ):
+        assert main(["power", *arguments]) == 2
+        assert capsys.readouterr().err.startswith("error: ")

@@ -14,8 +14,8 @@ from vgps_models.errors import SpecError, UnknownNameError, VgpsError
 from vgps_models.selection import Selection, SelectionError
 from vgps_models.selection.trust import Trust
 from vgps_models.steering import Steering
-from vgps_node.commands.evaluation import EvalConfig
 from vgps_node.conditions import Steered
+from vgps_node.eval_config import EvalConfig
 
 SIDE = Steered("policy", "critic", 10, Selection("softmax", beta=0.5))
 

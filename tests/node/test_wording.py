@@ -11,8 +11,9 @@ from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.perception.phrases import GROUPS, same_meaning
 from vgps_models.selection import Selection
 from vgps_models.spaces import Decision, Observation
-from vgps_node.commands.evaluation import EvalConfig, evaluate
+from vgps_node.commands.evaluation import evaluate
 from vgps_node.conditions import Steered
+from vgps_node.eval_config import EvalConfig
 from vgps_node.wording import Worded, in_words, reword
 from vgps_sim.tasks import TASKS
 

@@ -13,7 +13,9 @@ from made import evaluation
 
 from vgps_sim import report
 from vgps_sim.findings import find
+from vgps_sim.requirements import parse
 from vgps_sim.results import Condition, Evaluation, StepRecord
+from vgps_sim.verdicts import judge
 from vgps_sim.video import Video
 
 
@@ -66,7 +68,7 @@ def test_the_finding_is_plain(kind: str) -> None:
 
 
 def test_few_seeds_prove_nothing_even_when_the_interval_is_above_zero() -> None:
-    made = evaluation({"bare": [0] * 10, "guided": [1] * 4 + [0] * 6}, tasks=["t"])
+    made = evaluation({"bare": [0] * 40, "guided": [1] * 5 + [0] * 35}, tasks=["t"])
     assert made.pair("guided", "bare").ci95[0] > 0
     assert find(made).kind == "unclear" and "not proven" in report.finding(made)
 
@@ -85,6 +87,36 @@ def test_the_page_is_whole_and_fetches_nothing(made: Evaluation, tmp_path: Path)
     assert find(made).headline in page.text
     assert made.command in page.text and made.git in page.text
     assert json.loads((tmp_path / "result.json").read_text(encoding="utf-8")) == json.loads(json.dumps(made.to_json()))
+
+
+@pytest.mark.parametrize("sides", [{"bare": [1, 0]}, {"bare": [1, 0], "guided": [0, 1]}])
+@pytest.mark.parametrize("error_rate", [None, 0.05])
+def test_a_report_without_episodes_says_so(sides: dict, error_rate: float | None, tmp_path: Path) -> None:
+    made = replace(evaluation(sides), results=(), stopped="stopped by SIGTERM", error_rate=error_rate, planned=2)
+    wanted = parse("bare>=0.5", list(sides))
+    made = replace(made, verdicts=judge(made, [wanted]))
+    html = report.write(made, tmp_path).read_text()
+    page = Page(html)
+    assert html.count('<dd class="big">\u2013</dd>') == len(sides) and 'class="whisker"' not in html
+    assert "No result" in page.text and "stopped by SIGTERM" in page.text and "undecided" in page.text
+    assert "0 of 0" in page.text and "not played" in page.text
+    data = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
+    assert data["conditions"]["bare"]["rate"] is None and data["conditions"]["bare"]["ci95"] is None
+    assert data["conditions"]["bare"]["latency_ms"]["policy"] == {"p50": None, "p99": None}
+    assert all(pair["ci95"] is pair["difference"] is pair["mcnemar_p"] is None for pair in data["pairs"].values())
+
+
+def test_requirements_are_listed_with_their_verdicts(tmp_path: Path) -> None:
+    made = evaluation(CASES["helped"])
+    wanted = [parse(text, ("bare", "guided")) for text in ("guided-bare>=0", "guided>=0.99")]
+    text = Page(report.page(replace(made, verdicts=judge(made, wanted)), tmp_path)).text
+    assert "guided-bare>=0" in text and "met" in text and "guided>=0.99" in text and "failed" in text
+
+
+def test_how_an_interval_was_made_is_said(tmp_path: Path) -> None:
+    few, many = evaluation(CASES["unclear"]), evaluation(CASES["helped"])
+    assert ", exact" in Page(report.page(few, tmp_path)).text
+    assert ", exact" not in Page(report.page(many, tmp_path)).text
 
 
 def test_every_discordant_seed_is_listed_and_links_to_its_video(tmp_path: Path) -> None:

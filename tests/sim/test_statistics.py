@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from vgps_sim.statistics import compare, crossed_gain, mcnemar, paired_bootstrap, percentile, wilson
+from vgps_sim.statistics import (
+    compare,
+    crossed_gain,
+    mcnemar,
+    paired_bootstrap,
+    paired_interval,
+    percentile,
+    wilson,
+)
 
 counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 outcomes = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("ab")), min_size=1, max_size=60)
@@ -70,6 +78,59 @@ def test_bootstrap_holds_the_difference_and_turns_round_with_the_sides(rows: lis
     assert low <= np.mean(np.subtract(a, b, dtype=int)) <= high
     back = paired_bootstrap(b, a, strata, resamples=4000)
     assert (-back[1], -back[0]) == pytest.approx((low, high), abs=2.5 / len(rows) + 1e-9)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_four_seeds_that_all_ended_alike_prove_nothing(value: int) -> None:
+    one, other = bool(value), not value
+    pair = compare([one] * 4, [other] * 2 + [one] * 2, strata=list("abcd"))
+    assert pair.method == "exact" and pair.ci95[0] < 0 < pair.ci95[1] and pair.ci95[1] - pair.ci95[0] > 1
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "equal", "tasks", "method"),
+    [
+        (10, 5, 65, 4, "bootstrap"),
+        (10, 5, 61, 4, "exact"),  # 19 seeds a task
+        (7, 2, 191, 4, "exact"),  # few outcomes differ
+        (194, 2, 4, 4, "exact"),  # few outcomes are equal
+        (0, 0, 200, 4, "exact"),
+        (10, 5, 65, 1, "bootstrap"),
+        (0, 0, 1, 1, "exact"),
+    ],
+)
+def test_the_exact_interval_is_used_where_resampling_has_too_little(won, lost, equal, tasks, method) -> None:
+    differences = [1] * won + [-1] * lost + [0] * equal
+    strata = [i % tasks for i in range(len(differences))]
+    pair = compare([d > 0 for d in differences], [d < 0 for d in differences], strata=strata)
+    assert pair.method == method and pair.ci95[0] < pair.difference < pair.ci95[1]
+
+
+def test_tasks_in_which_nothing_varies_leave_nothing_to_resample() -> None:
+    """One task is always won and the other always lost: resampled within tasks, the difference is always 0."""
+    won = [True, False] * 40
+    lost = [not w for w in won]
+    assert paired_bootstrap(won, lost, list("ab") * 40) == (0.0, 0.0)
+    pair = compare(won, lost, strata=list("ab") * 40)
+    assert pair.method == "exact" and pair.ci95[0] < -0.1 < 0.1 < pair.ci95[1]
+
+
+@pytest.mark.parametrize(
+    "n", [4, 8, 16, 40, pytest.param(80, marks=pytest.mark.evidence), pytest.param(200, marks=pytest.mark.evidence)]
+)
+def test_intervals_of_differences_cover_at_every_number_of_seeds(n: int) -> None:
+    """Four tasks of different difficulty, 400 experiments: fewer than 95 % by no more than chance explains."""
+    rng = np.random.default_rng(n)
+    shares = np.array([[0.45, 0.05, 0.5], [0.2, 0.2, 0.6], [0.2, 0.05, 0.75], [0.15, 0.15, 0.7]])  # won, lost, equal
+    truth = (shares[:, 0] - shares[:, 1]).mean()
+    hits = 0
+    for _ in range(400):
+        counts = [rng.multinomial(n // 4, share) for share in shares]
+        differences = [d for won, lost, equal in counts for d in [1] * won + [-1] * lost + [0] * equal]
+        strata = [task for task in range(4) for _ in range(n // 4)]
+        interval, _ = paired_interval([d > 0 for d in differences], [d < 0 for d in differences], strata)
+        hits += interval[0] <= truth <= interval[1]
+    assert hits >= binom.ppf(1e-4, 400, 0.95)
 
 
 def test_bootstrap_is_deterministic_and_stratified() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made import evaluation
 from twin import Twin
 
@@ -64,9 +66,30 @@ def test_scores_and_the_chosen_candidate_are_drawn(sides: list[EpisodeResult]) -
     assert guided.fan is not None and len(guided.fan[1]) == 5
     colour = drawing.accent(0)
     with_scores = np.asarray(video.compose([guided], ["guided"], [], "words", 21))
-    bars = with_scores[drawing.TOP + drawing.VIEW_HEIGHT + 30 :]
+    bars = with_scores[drawing.BARS_TOP : drawing.BARS_TOP + drawing.BARS]
     assert (bars == colour).all(axis=-1).sum() > 500  # the chosen bar
-    assert (bars == drawing.FAINT).all(axis=-1).sum() > 500  # the others
+    assert (bars == drawing.BAR).all(axis=-1).sum() > 500  # the others
+    axis = bars[:, drawing.MARGIN : drawing.MARGIN + drawing.AXIS - 6]
+    assert (np.abs(axis.astype(int) - drawing.QUIET).max(axis=-1) < 40).sum() > 20  # its numbers
+    assert drawing.BARS_TOP + drawing.BARS < drawing.HEIGHT / 2  # a player's controls lie over the lower edge
+
+
+def test_the_axis_of_scores_stays_the_same_all_episode(sides: list[EpisodeResult]) -> None:
+    stage = World(TASK)
+    stage.reset(21)
+    scales = {shot.scale for shot in video.replay(sides[1], stage)}
+    bare = {shot.scale for shot in video.replay(sides[0], stage)}
+    stage.close()
+    assert len(scales) == 1 and bare == {None}
+    low, high = scales.pop() or (0, 0)
+    assert all(low <= m - s and m + s <= high for r in sides[1].records for m, s in zip(r.mean, r.std, strict=True))
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
+def test_an_axis_has_a_few_round_numbers(low: float, span: float) -> None:
+    found = drawing.ticks(low, low + span)
+    assert 1 <= len(found) <= 6
+    assert all(low - 1e-3 * span <= tick <= low + span * 1.001 for tick in found)
 
 
 def test_progress_is_judged_at_every_decision_and_at_the_end_and_drawn(sides: list[EpisodeResult]) -> None:
@@ -89,7 +112,7 @@ def test_progress_is_judged_at_every_decision_and_at_the_end_and_drawn(sides: li
     assert set(map(str, asked)) == {str((["front", "wrist"], "put the eggplant in the basket"))}
     assert shots[0].progress == ((0, 0.1),) and plain.progress == ()
     with_curve, without = (np.asarray(video.compose([s], ["bare"], [], "words", 21)) for s in (shots[-2], plain))
-    corner = np.s_[drawing.TOP + 8 : drawing.TOP + 80, drawing.MARGIN + 8 : drawing.MARGIN + 150]
+    corner = np.s_[drawing.VIEW_TOP + 8 : drawing.VIEW_TOP + 80, drawing.MARGIN + 8 : drawing.MARGIN + 150]
     colour = np.abs(with_curve[corner].astype(int) - drawing.accent(0)).max(-1) < 40
     assert colour.sum() > 30 > (np.abs(without[corner].astype(int) - drawing.accent(0)).max(-1) < 40).sum()
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vgps_models.errors import UnknownNameError, VgpsError
+from vgps_models.errors import UnknownNameError, UsageError, VgpsError
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "status": Command("status:main", "what the running graph does: nodes, gate, task, rates"),
     "watch": Command("watch:main", "cameras and state of the running robot, as a page, a film or a picture"),
     "eval": Command("evaluation:main", "success rates of policies, on the same seeds, with intervals"),
+    "power": Command("power:main", "how many seeds an evaluation needs to notice a drop in success"),
     "collect": Command("collect:main", "record demonstrations in the simulator"),
     "scenes": Command("collect:scenes", "make labelled random scenes, for the image encoder"),
     "poses": Command(
@@ -50,7 +51,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0 done, 1 failed, 2 asked for something that does not exist."""
+    """Run one command. Returns the exit code: 0 done, 1 failed, 2 a wrong command; `vgps eval` has more."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if not arguments or arguments[0] in ("-h", "--help"):
@@ -68,13 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except VgpsError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except UnicodeEncodeError as error:  # a name or an argument; output has lost what it cannot express by now
         print(f"error: this locale has no encoding for {error.object[:80]!a}; set PYTHONUTF8=1", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
+        return getattr(interrupt, "exit_code", 130)
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import tyro
 
-from vgps_node.commands.evaluation import DEFAULTS, TASKS, Choosing, EvalConfig, evaluate, report
+from vgps_node.commands.evaluation import play
+from vgps_node.eval_config import DEFAULTS, TASKS, Choosing, EvalConfig
 from vgps_sim.results import REPORT_SEED
 
 
@@ -35,19 +36,15 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     """
     config = tyro.cli(DemoConfig, args=list(arguments), prog=prog, description=main.__doc__)
     folder = config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    evaluation = evaluate(
-        EvalConfig(
-            policy=config.policy,
-            critic=config.critic,
-            k=config.k,
-            selection=config.selection,
-            tasks=config.tasks,
-            episodes=config.episodes,
-            seed=config.seed,
-            ros=True,
-            out=folder,
-        ),
-        command=shlex.join([*prog.split(), *arguments]),
+    settings = EvalConfig(
+        policy=config.policy,
+        critic=config.critic,
+        k=config.k,
+        selection=config.selection,
+        tasks=config.tasks,
+        episodes=config.episodes,
+        seed=config.seed,
+        ros=True,
+        out=folder,
     )
-    report(evaluation, folder, videos=2)
-    return 1 if evaluation.stopped else 0
+    return play(settings, videos=2, command=shlex.join([*prog.split(), *arguments]))

@@ -2,165 +2,88 @@
 
 from __future__ import annotations
 
+import importlib
 import json as json_module
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import tyro
 
-from vgps_models.errors import UnknownNameError, VgpsError
-from vgps_models.selection import Selection
-from vgps_node.bringup import GraphOptions
-from vgps_node.conditions import Steered
-from vgps_node.wording import in_words
-from vgps_sim.results import REPORT_SEED, Condition
+from vgps_models.errors import MissingDependencyError, UsageError
+from vgps_models.files import write_whole
+from vgps_node.eval_config import EvalConfig
+from vgps_sim.requirements import exit_code
+from vgps_sim.stopping import Stop, stoppable
 
 if TYPE_CHECKING:
     from vgps_sim.results import Evaluation
-
-DEFAULTS = GraphOptions()
-SIDES = ("bare", "guided", "abstaining", "random", "worst", "filtered", "oracle")
-TASKS = ("put_spoon_on_towel", "put_carrot_on_plate", "stack_green_block_on_yellow_block", "put_eggplant_in_basket")
-
-
-@dataclass(frozen=True)
-class Choosing(Selection):
-    """A selection whose rule is also called --select on the command line."""
-
-    rule: Annotated[str, tyro.conf.arg(aliases=("--select",))] = DEFAULTS.selection.rule  # how the guided side chooses
-
-
-@dataclass(frozen=True)
-class EvalConfig:
-    policy: str = DEFAULTS.policy  # checkpoint: a shipped name or a path
-    critic: str = DEFAULTS.critic  # checkpoint, or "none" to evaluate without one
-    k: int = DEFAULTS.k  # chunks to choose from on the guided sides
-    selection: tyro.conf.OmitArgPrefixes[Choosing] = field(default_factory=Choosing)  # how one is chosen
-    trust: Path | None = None  # file of `vgps train trust`, for the side "abstaining"
-    # Of bare, guided, abstaining, random, worst, filtered, oracle; the first is the baseline. With ":seen" or ":unseen"
-    # the task is told in a paraphrase that training has or has not heard.
-    sides: tuple[str, ...] = ("bare", "guided")
-    filtered: str = "policy_success_only"  # checkpoint of the side "filtered": cloned from successes alone
-    tasks: tuple[str, ...] = TASKS
-    episodes: int = 40  # paired seeds in all, spread evenly over the tasks
-    seed: int = REPORT_SEED  # the first of them; below 1000000 are for tuning
-    domain: str = "target"  # how scenes look: target, broad or knocked (cameras moved); others need no --ros
-    execute: int = DEFAULTS.execute  # control steps of a chunk before the next one
-    max_steps: int = DEFAULTS.max_steps  # control steps after which an episode has failed
-    judge: str = "none"  # estimator that also judges the last images: "progress", "imagetext", a path, or "none"
-    processes: int = 2  # worker processes; one when it goes over ROS
-    ros: bool = False  # play over the ROS graph instead of in this process
-    clock: str = DEFAULTS.clock  # lockstep, latency or realtime; others than lockstep need --ros
-    latency: float = DEFAULTS.latency  # [s] before a command takes effect, for clock latency
-    json: Path | None = None  # file to write the numbers to
-    out: Path | None = None  # folder for episodes, report and videos; run again, it goes on where it stopped
-    videos: int = 0  # how many seeds to film for the report, needs --out
-
-    def conditions(self) -> list[Condition]:
-        """The sides, each refused when its checkpoints do not fit."""
-        from vgps_sim.oracle import foreseen
-
-        sides: list[Condition] = []
-        for spoken in self.sides:
-            name, _, wording = spoken.partition(":")
-            condition = in_words(self._steered(name).condition(name), wording or "canonical")
-            sides.append(self._seen(foreseen(condition) if name == "oracle" else condition))
-        return sides
-
-    def _steered(self, name: str) -> Steered:
-        if name not in SIDES:
-            raise UnknownNameError("side", name, SIDES)
-        if name in ("bare", "filtered"):
-            return Steered(self.policy if name == "bare" else self.filtered, None, 1, Selection("first"))
-        if name in ("random", "oracle"):  # of what the oracle tries out, the policy's own first chunk comes first
-            return Steered(self.policy, None, self.k, Selection("random" if name == "random" else "first"))
-        if self.critic == "none":
-            raise VgpsError(f"the side '{name}' needs a critic; give --critic, or --sides bare random")
-        if name == "worst":
-            return Steered(self.policy, self.critic, self.k, Selection("worst"))
-        guided = Steered(self.policy, self.critic, self.k, self.selection)
-        if name == "guided":
-            return guided
-        if self.trust is None:
-            raise VgpsError("the side 'abstaining' needs --trust FILE; `vgps train trust` makes one")
-        return guided.trusting(self.trust)
-
-    def _seen(self, side: Condition) -> Condition:
-        """Results of another domain are other results."""
-        return side if self.domain == "target" else replace(side, settings={**side.settings, "domain": self.domain})
-
-    def graph(self) -> GraphOptions:
-        """What the graph starts with; every episode then sets its own side."""
-        return GraphOptions(
-            policy=self.policy,
-            critic=self.critic,
-            k=self.k,
-            selection=Selection("first") if self.critic == "none" else self.selection,
-            execute=self.execute,
-            max_steps=self.max_steps,
-            clock=self.clock,
-            latency=self.latency,
-        )
+    from vgps_sim.video import Video
 
 
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Success rates on the same seeds for every side, with 95 % intervals.
 
     bare: the policy's one sample. guided: the critic's choice among K. abstaining: the same, but the policy's one
-    sample where the critic is in doubt. random, worst: a random and the
-    critic's worst of K. filtered: a policy cloned from the successful episodes alone, one sample. oracle: the
-    best of K by trial in a copy of the world, an upper bound that needs the simulator.
+    sample where the critic is in doubt. random, worst: a random and the critic's worst of K. filtered: a policy
+    cloned from the successful episodes alone, one sample. oracle: every candidate is tried out in a copy of the world,
+    the scripted expert goes on from there, and the one after which it succeeds soonest is executed; it needs the
+    simulator. baseline, candidate: the policies of --baseline and --policy, each bare or, with a critic, guided.
+
+    Exit code: 0 all was played and every requirement is met, 1 an error, 2 a wrong command, 3 a requirement failed,
+    4 a requirement is undecided, 130 and 143 stopped by Ctrl-C and SIGTERM. What was played is kept in all cases.
 
     Examples:
         vgps eval --episodes 200 --json runs/eval.json
         vgps eval --sides bare guided random worst --k 10 --select argmax --out runs/k10
+        vgps eval --policy new.safetensors --baseline old.safetensors --require "candidate-baseline>=-5 %"
+        vgps eval --policy my_package.policies:make --fail-under 0.8 --junit runs/junit.xml
+        vgps eval --baseline policy --critic critic --until decided --require "candidate-baseline>=0" --episodes 200
         vgps eval --sides guided guided:unseen --episodes 200
         vgps eval --ros --episodes 20 --tasks put_spoon_on_towel put_carrot_on_plate
         vgps eval --ros --clock latency --latency 0.1
         vgps eval --judge progress --episodes 40        does success seen in images agree with the truth?
     """
     config = tyro.cli(EvalConfig, args=list(arguments), prog=prog, description=main.__doc__)
-    evaluation = evaluate(config, command=shlex.join([*prog.split(), *arguments]))
-    if config.json is not None:
-        config.json.parent.mkdir(parents=True, exist_ok=True)
-        config.json.write_text(json_module.dumps(evaluation.to_json(), indent=2) + "\n", encoding="utf-8")
-    report(evaluation, config.out, videos=config.videos)
-    return 1 if evaluation.stopped else 0
+    return play(config, videos=config.videos, command=shlex.join([*prog.split(), *arguments]))
+
+
+def play(config: EvalConfig, *, videos: int, command: str) -> int:
+    """Evaluate and write down what came of it, also when it is stopped. Returns the exit code."""
+    importlib.import_module("vgps_sim.report")  # now, because after a SIGTERM there is little time
+
+    for path in (config.json, config.junit, config.out and config.out / "report.html"):
+        if path is not None:
+            require_writable(path)
+    with stoppable() as stop:
+        evaluation = evaluate(config, command=command)
+        with stop.held_back():
+            write(evaluation, config.json, config.junit)
+            report(evaluation, config.out)
+        if videos and config.out and not evaluation.stopped:
+            film(evaluation, config.out, videos, stop)
+    return stop.exit_code or (1 if evaluation.stopped else exit_code(evaluation.verdicts))
 
 
 def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
     """Play every side on the same seeds, in this process or over ROS."""
+    requirements = config.requirements()
+    config.require_playable()
     from vgps_node.judging import Onlooker
     from vgps_sim import evaluate as paired
     from vgps_sim.domain import get_domain
     from vgps_sim.world import World
 
     domain = get_domain(config.domain)
-    for task in config.tasks:
-        if task not in TASKS:
-            raise UnknownNameError("task", task, TASKS)
-    if config.clock != "lockstep" and not config.ros:
-        raise VgpsError(f"the clock '{config.clock}' exists on the ROS graph alone; add --ros")
-    if config.ros and any(":" in side for side in config.sides):
-        raise VgpsError("over ROS the world's own sentence is what the nodes hear; paraphrases need no --ros")
-    if config.domain != "target" and (config.ros or config.videos):
-        raise VgpsError(
-            f"the domain '{config.domain}' is played in this process and not filmed; leave --ros and --videos"
-        )
-    if config.ros and any(side.startswith("oracle") for side in config.sides):
-        raise VgpsError("the oracle looks into the simulator, which the nodes of the graph do not; leave out --ros")
-    if config.ros and config.judge != "none":
-        raise VgpsError("a judge of images sits beside the simulator in this process; leave out --ros or --judge")
+    conditions = config.conditions()
     if config.judge != "none":
         Onlooker(config.judge)  # refused before anything is played
-    conditions = config.conditions()
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
         if source is not None:
@@ -177,31 +100,72 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
             judge_factory=None if config.judge == "none" else partial(Onlooker, config.judge),
             processes=1 if config.ros else config.processes,
             command=command,
+            requirements=requirements,
+            error_rate=config.error_rate if config.until == "decided" else None,
         )
 
 
 def _source(config: EvalConfig, log: Path):
     if not config.ros:
         return nullcontext()
-    from vgps_node.session import RosSession
-
+    try:
+        from vgps_node.session import RosSession
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"--ros needs ROS 2, and there is no module {error.name}; `vgps doctor` says how to get it"
+        ) from error
     session = RosSession(config.graph(), log)
     print("starting the ROS graph", file=sys.stderr)
     return session
 
 
-def report(evaluation: Evaluation, folder: Path | None, *, videos: int) -> None:
+def require_writable(path: Path) -> None:
+    """Raise UsageError where a result could not be written, before anything is played."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):  # tried, because rights alone do not say it of every folder
+            pass
+    except OSError as error:
+        reason = error.strerror
+    else:
+        reason = "it is a folder" if path.is_dir() else ""
+    if reason:
+        raise UsageError(f"cannot write {path} ({reason}); give a file in a folder that you may write to")
+
+
+def write(evaluation: Evaluation, json: Path | None, junit: Path | None) -> None:
+    """Write the numbers and the verdicts, each file whole or not at all."""
+    from vgps_sim.junit import xml
+
+    if json is not None:
+        write_whole(json, (json_module.dumps(evaluation.to_json(), indent=2) + "\n").encode())
+    if junit is not None:
+        write_whole(junit, xml(evaluation).encode())
+
+
+def report(evaluation: Evaluation, folder: Path | None, films: Sequence[Video] = ()) -> None:
     """Say what was found; with a folder, write it down."""
     from vgps_sim import report as reporting
 
     if evaluation.stopped:
         print(f"stopped early: {evaluation.stopped}", file=sys.stderr)
     if folder is not None:
-        films = []
-        if videos and not evaluation.stopped:
-            from vgps_node.judging import Onlooker
-            from vgps_sim.video import showcase
-
-            films = showcase(evaluation, folder / "videos", limit=videos, judge=Onlooker("progress"))
         print(f"report: {reporting.write(evaluation, folder, films)}")
+    for verdict in evaluation.verdicts:
+        print(f"{verdict.state}: {verdict.requirement.text} ({verdict.reason})")
     print(reporting.finding(evaluation))
+
+
+def film(evaluation: Evaluation, folder: Path, videos: int, stop: Stop) -> None:
+    """Film seeds where the outcome changed, and write the report again with them. Stopped, the first report stays."""
+    from vgps_node.judging import Onlooker
+    from vgps_sim import report as reporting
+    from vgps_sim.video import showcase
+
+    try:
+        films = showcase(evaluation, folder / "videos", limit=videos, judge=Onlooker("progress"))
+    except KeyboardInterrupt as interrupt:
+        print(f"{str(interrupt) or 'interrupted'}; the report has no videos", file=sys.stderr)
+        return
+    with stop.held_back():
+        reporting.write(evaluation, folder, films)

@@ -32,7 +32,7 @@ class Advice(ProgressOptions):
 
 @dataclass(frozen=True)
 class UpCommand:
-    options: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
+    graph: tyro.conf.OmitArgPrefixes[GraphOptions] = field(default_factory=GraphOptions)
     progress: Advice = field(default_factory=Advice)  # how progress is estimated, on /progress
     trust: Path | None = None  # file of `vgps train trust`: abstain above its threshold
     log: Path = Path("runs/log")  # folder for the output of the nodes
@@ -53,17 +53,17 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     _, rest = choose("graph", ["sim"], arguments, prog=prog, about=main.__doc__ or "")
     command = tyro.cli(UpCommand, args=rest, prog=f"{prog} sim", description=main.__doc__)
     command.progress.require()
-    o = command.options
+    o = command.graph
     side = Steered(o.policy, None if o.critic == "none" else o.critic, o.k, o.selection)
     if command.trust is not None:
         side = side.trusting(command.trust)
         o = replace(o, selection=side.selection)
     require_graph(o, command.progress)
-    graph = served_graph(o, command.progress)
-    require_free(current_domain(), [f"/{spec.name}" for spec in graph])
+    nodes = served_graph(o, command.progress)
+    require_free(current_domain(), [f"/{spec.name}" for spec in nodes])
     console = Console(stderr=True, highlight=False)
-    commands = {spec.name: spec.command() for spec in graph}
-    advisory = [spec.name for spec in graph if spec.advisory]
+    commands = {spec.name: spec.command() for spec in nodes}
+    advisory = [spec.name for spec in nodes if spec.advisory]
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)

@@ -298,7 +298,7 @@ def _controls(records: Records, pictures: Path) -> list[str]:
         return []
     record = records["controls"]
     return [
-        "## Controls and the upper bound",
+        "## Controls and the oracle",
         "",
         "oracle: every candidate is tried out in a copy of the world, the scripted expert goes on from there, and the",
         "one after which it succeeds soonest is executed.",
