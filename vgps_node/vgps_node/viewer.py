@@ -75,6 +75,7 @@ def jpeg(image: Image) -> bytes:
     Picture.fromarray(image).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
 
+
 # Fragments that are written at once, so that what is in the file can be played.
 GROWING = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
 
