@@ -87,6 +87,8 @@ class SetUp:
             return subprocess.Popen(
                 self.typed(f"exec {command}", True), env=self.environment() | variables, cwd=self.folder,
                 encoding="utf-8", stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                # These tests may run in the background, where a shell lets SIGINT be ignored; a terminal does not.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
     def typed(self, command: str, prepare: bool) -> list[str]:

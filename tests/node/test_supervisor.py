@@ -28,7 +28,7 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def wait_until_dead(pids: list[int], seconds: float = 5.0) -> bool:
+def wait_until_dead(pids: list[int], seconds: float = 60.0) -> bool:
     """Whether they are gone in time; orphans cannot be waited for, only looked at."""
     deadline = time.monotonic() + seconds
     while any(alive(pid) for pid in pids):
@@ -90,19 +90,25 @@ def test_what_a_child_started_goes_with_it(tmp_path: Path) -> None:
     assert wait_until_dead([int(note.read_text(encoding="utf-8"))])
 
 
+@pytest.mark.parametrize("ready", [True, False], ids=["ready", "still loading"])
 @pytest.mark.parametrize("heeds", [True, False], ids=["heeds SIGTERM", "ignores SIGTERM"])
-def test_children_end_when_the_supervisor_is_killed(tmp_path: Path, heeds: bool) -> None:
+def test_children_end_when_the_supervisor_is_killed(tmp_path: Path, heeds: bool, ready: bool) -> None:
     wait = "import signal; " + ("" if heeds else "signal.signal(signal.SIGTERM, signal.SIG_IGN); ")
-    child = f"{READY} {wait} signal.pause()"
+    begun = tmp_path / "begun"
+    watch = READY if ready else "from vgps_node.children import *; die_with_parent();"
+    child = f"{watch} {wait} open({str(begun)!r}, 'w').close(); signal.pause()"
     code = (
         "import sys, signal; from pathlib import Path; from vgps_node.supervisor import Supervisor\n"
         f"with Supervisor({{'child': [sys.executable, '-c', {child!r}]}}, Path({str(tmp_path)!r})) as s:\n"
-        "    s.wait_ready(60); print(s.pids['child'], flush=True); signal.pause()\n"
+        "    print(s.pids['child'], flush=True); signal.pause()\n"
     )
     with subprocess.Popen(python(code), stdout=subprocess.PIPE, encoding="utf-8") as supervisor:
         assert supervisor.stdout is not None
         pid = int(supervisor.stdout.readline())
-        assert alive(pid)
+        deadline = time.monotonic() + 60
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert begun.exists() and alive(pid)
         supervisor.kill()
     assert wait_until_dead([pid])
 

@@ -36,7 +36,7 @@ class NodeSpec:
 
     def command(self) -> list[str]:
         """What starts it with this Python."""
-        command = [sys.executable, "-m", f"vgps_node.{self.name}", "--ros-args"]
+        command = [sys.executable, "-m", "vgps_node.process", self.name, "--ros-args"]
         for name, value in self.parameters.items():
             command += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is YAML
         return command

@@ -14,12 +14,16 @@ from typing import NoReturn
 READY_FD = "VGPS_READY_FD"  # file descriptor on which a child writes one byte when it is ready
 PARENT_PID = "VGPS_PARENT_PID"  # process whose death ends the child
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-LOOK = 0.5  # [s] between two looks at who the parent is
-GRACE = 2.0  # [s] between the supervisor's death and the end of a child that did not heed SIGTERM
+LOOK = 0.1  # [s] between two looks at who the parent is
+GRACE = 2.0  # [s] between the supervisor's death and the end of a child that was ready and did not heed SIGTERM
+
+_ready = threading.Event()
+_watching = threading.Event()
 
 
 def tell_ready() -> None:
     """Tell the supervisor, if there is one, that this process takes messages."""
+    _ready.set()
     if (fd := os.environ.pop(READY_FD, None)) is not None:
         with suppress(OSError):
             os.write(int(fd), b"1")
@@ -48,12 +52,14 @@ def die_with_parent() -> None:
 
     The kernel's SIGTERM comes first and lets a node close in order. It watches the THREAD that started this
     process, so a supervisor starts its children from a thread that lives as long as they shall; and a signal
-    that arrives while handlers are being exchanged is lost. A thread that watches the supervisor itself ends
-    what is still there `GRACE` later.
+    that arrives while handlers are being exchanged is lost. So a thread watches the supervisor itself. It ends a
+    process that is not ready at once, for it has nothing to close, and any other one `GRACE` later. A second call
+    does nothing.
     """
     parent = os.environ.get(PARENT_PID)
-    if parent is None or not sys.platform.startswith("linux"):
+    if parent is None or _watching.is_set() or not sys.platform.startswith("linux"):
         return
+    _watching.set()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):  # it died before we asked
         raise SystemExit(0)
@@ -61,8 +67,9 @@ def die_with_parent() -> None:
 
 
 def _leave_after(parent: int) -> None:
-    """End this process `GRACE` after its parent."""
+    """End this process after its parent: at once until it is ready, then `GRACE` later."""
     while os.getppid() == parent:
         time.sleep(LOOK)
-    time.sleep(GRACE)
+    if _ready.is_set():
+        time.sleep(GRACE)
     leave(0)
