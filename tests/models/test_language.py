@@ -52,3 +52,34 @@ def test_a_table_keeps_the_order(embed: Language):
     table = embed.table(SENTENCES)
     assert table.shape == (3, WIDTH) and np.array_equal(table[1], embed(SENTENCES[1]))
     assert embed.table([]).shape == (0, WIDTH)
+
+
+def test_a_user_without_a_home_keeps_nothing_on_disk(embed: Language, monkeypatch):
+    """As in a container whose user id is in no password file."""
+
+    def unknown(uid: int):
+        raise KeyError(uid)
+
+    for name in ("HOME", "VGPS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert language.cache_folder() is None
+    homeless = Language()
+    homeless._model = embed._model or language._load_model()
+    assert np.array_equal(homeless(SENTENCES[0]), embed(SENTENCES[0]))
+
+
+@pytest.mark.parametrize(
+    ("variable", "kept"), [("VGPS_CACHE", "."), ("XDG_CACHE_HOME", "vgps"), ("HOME", ".cache/vgps")]
+)
+def test_the_cache_folder_is_the_first_that_is_named(variable, kept, tmp_path, monkeypatch):
+    for name in ("VGPS_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert language.cache_folder() == tmp_path / kept
+
+
+def test_a_home_that_cannot_be_written_costs_nothing_but_time(embed: Language, tmp_path):
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    assert np.array_equal(Language(disk=blocked / "sentences")(SENTENCES[1]), embed(SENTENCES[1]))
