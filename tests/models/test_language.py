@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,13 @@ SENTENCES = ("put the spoon on the towel", "put the carrot on the plate", "lay t
 
 
 @pytest.fixture(scope="module")
-def embed(tmp_path_factory) -> Language:
-    return Language(disk=tmp_path_factory.mktemp("sentences"))
+def disk(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("sentences")
+
+
+@pytest.fixture(scope="module")
+def embed(disk: Path) -> Language:
+    return Language(disk=disk)
 
 
 def test_embeddings_are_unit_vectors_and_alike_for_alike_sentences(embed: Language):
@@ -37,11 +44,11 @@ def test_what_is_on_disk_or_known_needs_no_model(embed: Language, tmp_path, monk
         Language(disk=tmp_path)("fold the cloth")
 
 
-def test_a_half_written_cache_entry_is_computed_again(embed: Language):
+def test_a_half_written_cache_entry_is_computed_again(embed: Language, disk: Path):
     wanted = embed(SENTENCES[1])
-    for path in embed._disk.glob("*.npy"):
+    for path in disk.glob("*.npy"):
         path.write_bytes(path.read_bytes()[:100])
-    assert np.allclose(Language(disk=embed._disk)(SENTENCES[1]), wanted, atol=1e-6)
+    assert np.allclose(Language(disk=disk)(SENTENCES[1]), wanted, atol=1e-6)
 
 
 def test_the_encoder_is_deterministic(embed: Language, tmp_path):

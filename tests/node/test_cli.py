@@ -201,7 +201,9 @@ def test_a_checkpoint_without_torch_is_one_sentence() -> None:
 
 
 def test_a_function_is_evaluated_with_the_extra_sim_alone(tmp_path: Path) -> None:
-    (tmp_path / "still.py").write_text("import numpy\n\ndef act(observation): return numpy.zeros((4, 7))\n")
+    (tmp_path / "still.py").write_text(
+        "import numpy\n\ndef act(observation): return numpy.zeros((4, 7))\n", encoding="utf-8"
+    )
     words = ["eval", "--policy", "still:act@1", "--baseline", "still:act@1", "--episodes", "2", "--max-steps", "4"]
     words += ["--processes", "1", "--require", "candidate<=1", "--out", "out", "--junit", "j.xml", "--json", "n.json"]
     command = [sys.executable, "-c", WITHOUT_TORCH, *words]
