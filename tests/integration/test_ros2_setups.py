@@ -61,7 +61,6 @@ class SetUp:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
         )
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.shell = [line for line in self.lines if line.startswith(("source ", "cd "))]
         self.shell = [*(f"cd {w[1]}" for line in self.lines if len(w := line.split("&& cd ")) > 1), *self.shell]
         self.shell.sort(key=lambda line: not line.startswith(("cd", "source /opt")))
@@ -119,6 +118,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if name == "colcon-symlink":
         lines = [line.replace("colcon build", "colcon build --symlink-install") for line in lines]
     setup = SetUp(name, base / name, lines)
+    setup.folder.mkdir(parents=True, exist_ok=True)
     reachable = "git ls-remote -q https://github.com/ros2/launch HEAD"
     if name == "wheels" and setup.run(reachable, prepare=False, capture_output=True).returncode:
         pytest.skip("GitHub, from which make ros2-tools installs, is not reachable")

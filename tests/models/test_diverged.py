@@ -99,7 +99,7 @@ def test_it_goes_on_from_the_last_finite_state(trainings, name, trainer, tmp_pat
         ):
             train(config)
     assert all_finite(tmp_path / "it.resume.safetensors")
-    note = json.loads((tmp_path / "it.diverged.json").read_text())
+    note = json.loads((tmp_path / "it.diverged.json").read_text(encoding="utf-8"))
     assert note["settings"] == {k: v for k, v in vars(config).items() if k in ("rate", "encoder_rate", "bf16")}
     with pytest.raises(DivergedError, match="no setting was changed"):
         train(config)

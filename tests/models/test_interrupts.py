@@ -197,7 +197,7 @@ def test_what_was_prepared_is_kept(trainings, what, tmp_path, monkeypatch):
 
 def vgps_train(*arguments: str | Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "vgps_node.cli", "train", *map(str, arguments)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
 
 
 def wait_until(there: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
@@ -256,5 +256,5 @@ def test_a_kill_harms_no_saved_state(commands):
 
 def logged(log: Path, step: int) -> bool:
     """Whether this step is in the log."""
-    lines = log.read_text().split("\n")[:-1] if log.exists() else []
+    lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
     return bool(lines) and json.loads(lines[-1])["step"] >= step

@@ -103,7 +103,7 @@ def test_a_capability_that_is_forbidden_counts_as_absent(capability):
     code = "from vgps_models import precision; print(precision.has_instructions(), precision.uses_bf16('auto'))"
     shown = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"ATEN_CPU_CAPABILITY": capability},
-        capture_output=True, text=True, check=True,
+        capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     assert shown.stdout.split() == ["False", "False"]
 
@@ -140,7 +140,10 @@ def test_a_training_begun_with_it_goes_on_without(
         assert train(replace(config, bf16="off")) == config.out
         assert "resumed at step 3 of 6" in capsys.readouterr().err
         assert checkpoint.read_card(config.out).settings["bf16"] == "off"
-        steps = [json.loads(line)["step"] for line in config.out.with_suffix(".log.jsonl").read_text().splitlines()]
+        steps = [
+            json.loads(line)["step"]
+            for line in config.out.with_suffix(".log.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         assert steps == sorted(steps)
 
 

@@ -104,7 +104,7 @@ def test_help_of_eval_needs_no_simulator() -> None:
         "    except SystemExit: pass\n"
         "assert not {'torch', 'mujoco', 'rclpy', 'av', 'jinja2'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
 
 

@@ -35,7 +35,7 @@ def ran(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> tu
     """Exit code, what was printed, and the numbers."""
     code = main([*SHORT, "--json", str(folder / "r.json"), "--junit", str(folder / "j.xml"), *arguments])
     ElementTree.parse(folder / "j.xml")
-    return code, capsys.readouterr().out, json.loads((folder / "r.json").read_text())
+    return code, capsys.readouterr().out, json.loads((folder / "r.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_the_candidate_of_one_run_is_the_baseline_of_the_next(
     for suffix in (".safetensors", ".json"):
         copy.with_suffix(suffix).write_bytes(find("policy").with_suffix(suffix).read_bytes())
     journal = tmp_path / "runs" / "episodes.jsonl"
-    before = len(journal.read_text().splitlines())
+    before = len(journal.read_text(encoding="utf-8").splitlines())
     ran(capsys, tmp_path, *runs, "--policy", "policy_success_only", "--baseline", str(copy))
-    assert before == len(journal.read_text().splitlines()) == 4
+    assert before == len(journal.read_text(encoding="utf-8").splitlines()) == 4
     same = ran(capsys, tmp_path, *runs, "--policy", "policy", "--baseline", str(copy))[2]
-    assert len(journal.read_text().splitlines()) == 4 and "same episodes" in same["notes"][0]
+    assert len(journal.read_text(encoding="utf-8").splitlines()) == 4 and "same episodes" in same["notes"][0]
 
 
 def test_sides_of_a_comparison() -> None:
@@ -116,7 +116,11 @@ def test_a_signal_leaves_what_was_played(number: signal.Signals, code: int, tmp_
         files[2].parent,
     ]
     with subprocess.Popen(
-        list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
     ) as process:
         assert process.stderr is not None
         while "/100" not in (line := process.stderr.readline()):  # a tenth is played
@@ -125,9 +129,11 @@ def test_a_signal_leaves_what_was_played(number: signal.Signals, code: int, tmp_
         out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert number.name in err and "Traceback" not in err
-    data = json.loads(files[0].read_text())
+    data = json.loads(files[0].read_text(encoding="utf-8"))
     played = data["conditions"]["bare"]["episodes"]
     assert number.name in data["stopped"] and 10 <= played < 100 and data["requirements"][0]["state"] == "undecided"
-    assert played == len((files[2].parent / "episodes.jsonl").read_text().splitlines())
-    assert ElementTree.parse(files[1]).find(".//error") is not None and number.name in files[2].read_text()
+    assert played == len((files[2].parent / "episodes.jsonl").read_text(encoding="utf-8").splitlines())
+    assert ElementTree.parse(files[1]).find(".//error") is not None and number.name in files[2].read_text(
+        encoding="utf-8"
+    )
     assert "undecided: bare>=0.5" in out

@@ -85,9 +85,9 @@ class Needs:
 def module(tmp_path_factory: pytest.TempPathFactory):
     """The name of an importable module with all of the above."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "own_things.py").write_text(SOURCE)
-    (folder / "own_broken.py").write_text("def make(:\n")
-    (folder / "own_leaves.py").write_text("import sys; sys.exit(0)")
+    (folder / "own_things.py").write_text(SOURCE, encoding="utf-8")
+    (folder / "own_broken.py").write_text("def make(:\n", encoding="utf-8")
+    (folder / "own_leaves.py").write_text("import sys; sys.exit(0)", encoding="utf-8")
     sys.path.insert(0, str(folder))
     yield "own_things"
     sys.path.remove(str(folder))
@@ -239,10 +239,10 @@ def test_a_function_plays_against_a_checkpoint_and_its_results_are_kept(module: 
     assert made.stopped is None and [c.name for c in made.conditions] == ["baseline", "candidate"]
     assert [v.state for v in made.verdicts] == ["met"]
     turned = EvalConfig(policy="policy", baseline=f"{module}:act@1", out=tmp_path, **SHORT)
-    lines = len((tmp_path / "episodes.jsonl").read_text().splitlines())
+    lines = len((tmp_path / "episodes.jsonl").read_text(encoding="utf-8").splitlines())
     again = evaluate(turned, command="vgps eval")
     assert again.counts("baseline") == made.counts("candidate") and again.counts("candidate")[1] == 2
-    assert len((tmp_path / "episodes.jsonl").read_text().splitlines()) == lines == 4
+    assert len((tmp_path / "episodes.jsonl").read_text(encoding="utf-8").splitlines()) == lines == 4
 
 
 def test_another_version_of_the_same_function_is_never_played_by_this_one(module: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_the_gate_holds_by_the_steady_clock_when_nothing_comes(bench: Bench) -> 
     bench.observe(task_state(), HOME)
     bench.until(lambda: sent)
     assert sent[0].hold and sent[0].reason == Reason.NOTHING_RECEIVED
-    assert "execute out of range Min: 1, Max: 4" in bench.set(execute=9)
+    assert re.search(r"execute out of range.* Max: 4", bench.set(execute=9))
     assert "hold_after" in bench.set(hold_after=-1.0)
 
 
@@ -152,10 +153,16 @@ def test_the_policy_proposes_at_planned_steps_whatever_comes_first(bench: Bench)
     bench.until(lambda: len(proposed) == 2)
     assert messages.candidates_from_msg(proposed[1]).actions.shape == (3, 4, 7)
     assert proposed[1].step == 2
-    bench.observe(task_state(), HOME)  # the same observation again gives the same chunks
-    camera(bench, task_state().moment)
+    bench.observe(task_state(2), HOME)  # the same observation again gives the same chunks
+    camera(bench, task_state(2).moment)
     bench.until(lambda: len(proposed) == 3)
-    assert np.array_equal(messages.candidates_from_msg(proposed[2]).actions, first.actions)
+    assert proposed[2].actions == proposed[1].actions
+    bench.observe(task_state(), HOME)  # time goes back: the first chunks depend on the observation alone
+    camera(bench, task_state().moment)
+    bench.until(lambda: len(proposed) == 4)
+    again = messages.candidates_from_msg(proposed[3]).actions
+    # Three rows are multiplied in another order than ten; a draw is some ten steps of a network of a few layers.
+    assert again.shape == (3, 4, 7) and np.allclose(again, first.actions[:3], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("bench", [ValueNode], indirect=True)

@@ -245,7 +245,9 @@ def test_vgps_status_and_watch_show_the_running_graph(
     with Image.open(picture) as shown:
         assert shown.width >= 768 and np.asarray(shown).std() > 20
     command = ["watch", "--port", "-1", "--film", str(film), "--task", "--wait", "60"]
-    watching = subprocess.Popen([sys.executable, "-m", "vgps_node.cli", *command], stderr=subprocess.PIPE, text=True)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "vgps_node.cli", *command], stderr=subprocess.PIPE, encoding="utf-8"
+    )
     graph.until(lambda: film.is_file())
     while watching.poll() is None:
         assert graph.run(instruction=SPOON, time_limit=0.4).outcome == "timed_out"

@@ -1,4 +1,4 @@
-"""`vgps up sim`: Ctrl-C stops everything within five seconds and leaves no process; so does a killed parent."""
+"""`vgps up sim`: Ctrl-C and a killed parent leave no process; who may die alone; one graph a domain."""
 
 from __future__ import annotations
 
@@ -49,10 +49,18 @@ def gone(pids: dict[int, str], seconds: float) -> bool:
 
 
 @pytest.fixture
-def starting(checkpoints: Any, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def command(checkpoints: Any, tmp_path: Path) -> list[str]:
+    words = [sys.executable, "-m", "vgps_node.cli", "up", "sim", "--log", str(tmp_path / "log")]
+    return [*words, "--policy", checkpoints.policy, "--critic", checkpoints.critic, "--progress", "none"]
+
+
+@pytest.fixture
+def starting(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """The command, its nodes on their way up."""
-    command = [sys.executable, "-m", "vgps_node.cli", "up", "sim", "--log", str(tmp_path / "log")]
-    command += ["--policy", checkpoints.policy, "--critic", checkpoints.critic, "--progress", "none"]
+    yield from started(command)
+
+
+def started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
     assert process.stderr is not None
     wait_for(process, "starting")
@@ -81,36 +89,54 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_within_five_seconds(up: subprocess.Popen[str], number: signal.Signals) -> None:
+def test_a_signal_stops_everything(up: subprocess.Popen[str], number: signal.Signals) -> None:
     nodes = family(up.pid)
     assert {name for name in NODES if any(name in command for command in nodes.values())} == NODES
-    began = time.monotonic()
     up.send_signal(number)
-    assert up.wait(timeout=10) == 0
-    assert time.monotonic() - began < 5
+    assert up.wait(timeout=60) == 0
     assert gone(nodes, 0.0)
 
 
 def test_ctrl_c_while_the_nodes_are_still_loading(starting: subprocess.Popen[str]) -> None:
-    nodes, began = family(starting.pid), time.monotonic()
+    nodes = family(starting.pid)
     starting.send_signal(signal.SIGINT)
-    assert starting.wait(timeout=10) == 0
-    assert time.monotonic() - began < 5
+    assert starting.wait(timeout=60) == 0
     assert len(nodes) == len(NODES) and gone(nodes, 0.0)
 
 
 def test_a_killed_parent_leaves_nothing_behind(up: subprocess.Popen[str]) -> None:
     nodes = family(up.pid)
     up.kill()
-    assert len(nodes) == len(NODES) and gone(nodes, 5.0)
+    assert len(nodes) == len(NODES) and gone(nodes, 60.0)
 
 
 def test_a_node_that_dies_ends_it_with_the_reason(up: subprocess.Popen[str]) -> None:
     nodes = family(up.pid)
     os.kill(next(pid for pid, command in nodes.items() if "gate_node" in command), signal.SIGKILL)
-    assert up.wait(timeout=10) == 1
+    assert up.wait(timeout=60) == 1
     assert up.stderr is not None and "gate_node was ended by SIGKILL" in up.stderr.read()
     assert gone(nodes, 0.0)
+
+
+def test_a_second_graph_in_the_domain_is_refused_with_the_process_that_is_there(
+    up: subprocess.Popen[str], command: list[str]
+) -> None:
+    second = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", timeout=100)
+    assert second.returncode == 1 and "Traceback" not in second.stderr
+    assert any(str(pid) in second.stderr for pid in family(up.pid)) and "ROS_DOMAIN_ID" in second.stderr
+    assert up.poll() is None
+
+
+def test_the_death_of_progress_node_stops_nothing_else(command: list[str]) -> None:
+    for up in started([*command[:-1], "learned"]):
+        wait_for(up, "Ctrl-C")
+        nodes = family(up.pid)
+        progress = next(pid for pid, line in nodes.items() if "progress_node" in line)
+        os.kill(progress, signal.SIGKILL)
+        wait_for(up, "the graph goes on without progress_node")
+        assert up.poll() is None and all(alive(pid) for pid in nodes if pid != progress)
+        up.send_signal(signal.SIGINT)
+        assert up.wait(timeout=60) == 0 and gone(nodes, 0.0)
 
 
 def test_a_broken_checkpoint_is_named(checkpoints: Any, tmp_path: Path) -> None:

@@ -95,12 +95,12 @@ def test_a_report_without_episodes_says_so(sides: dict, error_rate: float | None
     made = replace(evaluation(sides), results=(), stopped="stopped by SIGTERM", error_rate=error_rate, planned=2)
     wanted = parse("bare>=0.5", list(sides))
     made = replace(made, verdicts=judge(made, [wanted]))
-    html = report.write(made, tmp_path).read_text()
+    html = report.write(made, tmp_path).read_text(encoding="utf-8")
     page = Page(html)
     assert html.count('<dd class="big">\u2013</dd>') == len(sides) and 'class="whisker"' not in html
     assert "No result" in page.text and "stopped by SIGTERM" in page.text and "undecided" in page.text
     assert "0 of 0" in page.text and "not played" in page.text
-    data = json.loads((tmp_path / "result.json").read_text(), parse_constant=pytest.fail)
+    data = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert data["conditions"]["bare"]["rate"] is None and data["conditions"]["bare"]["ci95"] is None
     assert data["conditions"]["bare"]["latency_ms"]["policy"] == {"p50": None, "p99": None}
     assert all(pair["ci95"] is pair["difference"] is pair["mcnemar_p"] is None for pair in data["pairs"].values())

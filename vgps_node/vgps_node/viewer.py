@@ -62,6 +62,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
     """A text, cut with an ellipsis where it is too wide."""
+    text = " ".join(text.split())  # a line break would be another line
     if draw.textlength(text, font=_font(16)) <= width:
         return text
     while text and draw.textlength(f"{text}...", font=_font(16)) > width:
@@ -75,6 +76,10 @@ def jpeg(image: Image) -> bytes:
     return buffer.getvalue()
 
 
+# Fragments that are written at once, so that what is in the file can be played.
+GROWING = {"movflags": "frag_keyframe+empty_moov", "flush_packets": "1"}
+
+
 class Film:
     """An MP4 that grows picture by picture and can be played up to where it was cut off."""
 
@@ -82,14 +87,14 @@ class Film:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.count = path, 0
         self._rate = Fraction(fps).limit_denominator(1000)
-        self._container: Any = av.open(str(path), "w", format="mp4", options={"movflags": "frag_keyframe+empty_moov"})
+        self._container: Any = av.open(str(path), "w", format="mp4", options=GROWING)
         self._stream: Any = None
 
     def add(self, image: Image) -> None:
         """All pictures are as large as the first; others are brought to its size."""
         if self._stream is None:
             self._stream = self._container.add_stream(
-                "libx264", rate=self._rate, options={"crf": "20", "g": "10", "bf": "0"}
+                "libx264", rate=self._rate, options={"crf": "20", "g": "10", "tune": "zerolatency"}
             )
             self._stream.height, self._stream.width = image.shape[:2]
             self._stream.pix_fmt = "yuv420p"

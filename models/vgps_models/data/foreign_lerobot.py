@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -305,7 +305,9 @@ class ForeignDataSet:
 
     def _decoded(self, stored: Any, where: str, side: int) -> Image:
         """A picture as LeRobot stores it: {"bytes": of a PNG or JPEG file, "path": of one when it is not embedded}."""
-        content, path = (stored or {}).get("bytes"), (stored or {}).get("path")
+        if not isinstance(stored, Mapping):
+            raise DataError(f"{where}: where a picture should be there is {str(stored)[:40]}")
+        content, path = stored.get("bytes"), stored.get("path")
         try:
             with Picture.open(io.BytesIO(content) if content else self.root / str(path)) as picture:
                 if picture.width * picture.height > MOST_PIXELS:

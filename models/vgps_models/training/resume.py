@@ -93,7 +93,7 @@ class Resume:
 
     def _note(self) -> dict[str, Any] | None:
         try:
-            note = json.loads(self.diverged.read_text())
+            note = json.loads(self.diverged.read_text(encoding="utf-8"))
             return note if note["fingerprint"] == self.fingerprint.fixed and note["settings"] else None
         except (OSError, ValueError, LookupError, TypeError):
             return None

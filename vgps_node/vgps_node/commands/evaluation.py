@@ -18,6 +18,7 @@ import tyro
 
 from vgps_models.errors import MissingDependencyError, UsageError
 from vgps_models.files import write_whole
+from vgps_node.conditions import require_graph
 from vgps_node.eval_config import EvalConfig
 from vgps_sim.requirements import exit_code
 from vgps_sim.stopping import Stop, stoppable
@@ -57,10 +58,6 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 def play(config: EvalConfig, *, videos: int, command: str) -> int:
     """Evaluate and write down what came of it, also when it is stopped. Returns the exit code."""
     importlib.import_module("vgps_sim.report")  # now, because after a SIGTERM there is little time
-
-    for path in (config.json, config.junit, config.out and config.out / "report.html"):
-        if path is not None:
-            require_writable(path)
     with stoppable() as stop:
         evaluation = evaluate(config, command=command)
         with stop.held_back():
@@ -84,6 +81,11 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
     conditions = config.conditions()
     if config.judge != "none":
         Onlooker(config.judge)  # refused before anything is played
+    if config.ros:
+        require_graph(config.graph())
+    for path in (config.json, config.junit, config.out and config.out / "report.html"):
+        if path is not None:
+            require_writable(path)
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
         if source is not None:
