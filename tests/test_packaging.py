@@ -121,6 +121,16 @@ def test_ros_wheels_are_pinned_exactly() -> None:
     assert not loose, f"constraints.txt does not pin {loose}"
 
 
+def test_the_extra_that_is_named_installs_the_library() -> None:
+    from vgps_node.extras import EXTRAS
+
+    extras = PROJECT["optional-dependencies"]
+    for module, extra in EXTRAS.items():
+        wanted = {Requirement(line).name for line in extras[extra]}
+        names = {DISTRIBUTIONS.get(module, module.replace("_", "-")), f"ros-jazzy-{module}"}
+        assert names & wanted, f"the extra '{extra}' does not install {module}"
+
+
 def test_the_core_stays_small() -> None:
     """A machine with only an arm needs no torch; one that only trains needs neither ROS nor MuJoCo."""
     heavy = {"torch", "mujoco", "gymnasium", "pyarrow", "av"}

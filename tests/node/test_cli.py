@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +148,66 @@ def test_power_is_a_table_and_refuses_what_cannot_be(capsys: pytest.CaptureFixtu
     ):
         assert main(["power", *arguments]) == 2
         assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize(("library", "extra"), [("torch", "models"), ("mujoco", "sim"), ("tokenizers", "models")])
+def test_a_library_that_is_not_installed_is_named_with_its_extra(
+    library: str, extra: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def needs(arguments: list[str], *, prog: str) -> int:
+        monkeypatch.setitem(sys.modules, library, None)
+        import_module(library)
+        return 0
+
+    monkeypatch.setattr(import_module("vgps_node.commands.power"), "main", needs)
+    monkeypatch.setattr("vgps_node.extras.from_source", lambda: False)
+    assert main(["power"]) == 1
+    said = capsys.readouterr().err
+    assert f"pip install 'vgps[{extra}]'" in said and library in said and "Traceback" not in said
+
+
+def test_a_module_of_no_extra_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        import_module("vgps_node.commands.power"), "main", lambda arguments, prog: import_module("no_such_module")
+    )
+    with pytest.raises(ModuleNotFoundError):
+        main(["power"])
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, *arguments):
+        missing = name.partition(".")[0] in ("torch", "safetensors", "tokenizers", "pyarrow", "rclpy")
+        return None if missing else self.finder.find_spec(name, *arguments)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
+from vgps_node.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_checkpoint_without_torch_is_one_sentence() -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "eval", "--episodes", "1"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1 and done.stderr.startswith("error: vgps eval needs the library torch"), done.stderr
+
+
+def test_a_function_is_evaluated_with_the_extra_sim_alone(tmp_path: Path) -> None:
+    (tmp_path / "still.py").write_text(
+        "import numpy\n\ndef act(observation): return numpy.zeros((4, 7))\n", encoding="utf-8"
+    )
+    words = ["eval", "--policy", "still:act@1", "--baseline", "still:act@1", "--episodes", "2", "--max-steps", "4"]
+    words += ["--processes", "1", "--require", "candidate<=1", "--out", "out", "--junit", "j.xml", "--json", "n.json"]
+    command = [sys.executable, "-c", WITHOUT_TORCH, *words]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.glob("*.*")} == {"still.py", "j.xml", "n.json"}
+    assert (tmp_path / "out" / "report.html").exists()

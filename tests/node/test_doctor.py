@@ -131,3 +131,13 @@ def test_packages_that_cannot_be_imported_are_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(doctor, "COMPILED", ("numpy", "PIL.Image"))
     found = doctor.compiled()
     assert found.state == "missing" and found.detail == f"PIL.Image: ImportError: {words}"
+
+
+def test_the_table_shows_what_is_in_brackets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finding = Finding("libraries", "missing", "no [torch]", "pip install 'vgps[ros]'")
+    monkeypatch.setattr(doctor, "examine", lambda: [finding])
+    assert doctor.doctor() == 1
+    out = capsys.readouterr().out
+    assert "[torch]" in out and "vgps[ros]" in out

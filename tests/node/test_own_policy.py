@@ -243,3 +243,15 @@ def test_a_function_plays_against_a_checkpoint_and_its_results_are_kept(module: 
     again = evaluate(turned, command="vgps eval")
     assert again.counts("baseline") == made.counts("candidate") and again.counts("candidate")[1] == 2
     assert len((tmp_path / "episodes.jsonl").read_text(encoding="utf-8").splitlines()) == lines == 4
+
+
+def test_another_version_of_the_same_function_is_never_played_by_this_one(module: str, tmp_path: Path) -> None:
+    """Its code is in another checkout; only the results that were made there are used."""
+    both = EvalConfig(policy=f"{module}:act@2", baseline=f"{module}:act@1", out=tmp_path, **SHORT)
+    made = evaluate(both, command="vgps eval")
+    assert "play it first in a checkout of its own" in (made.stopped or "") and made.counts("baseline") == (0, 0)
+    evaluate(EvalConfig(policy=f"{module}:act@1", out=tmp_path, **SHORT), command="vgps eval")
+    made = evaluate(both, command="vgps eval")
+    assert made.stopped is None and made.counts("baseline")[1] == made.counts("candidate")[1] == 2
+    one = EvalConfig(policy=f"{module}:act@2", baseline=f"{module}:act@2", out=tmp_path, **SHORT)
+    assert evaluate(one, command="vgps eval").stopped is None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vgps_models.errors import UnknownNameError, UsageError, VgpsError
+from vgps_node import extras
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VgpsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except ModuleNotFoundError as error:
+        if (missing := extras.explained(error, prog=f"vgps {arguments[0]}")) is None:
+            raise
+        print(f"error: {missing}", file=sys.stderr)
+        return 1
     except UnicodeEncodeError as error:  # a name or an argument; output has lost what it cannot express by now
         print(f"error: this locale has no encoding for {error.object[:80]!a}; set PYTHONUTF8=1", file=sys.stderr)
         return 1

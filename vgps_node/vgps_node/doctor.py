@@ -22,11 +22,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vgps_node import ros_environment, ros_problems
+from vgps_node.extras import REPOSITORY, from_source, mend
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 GL_LINE = "sudo apt-get install -y libegl1 libgl1 libgl1-mesa-dri libgles2 libosmesa6"
 COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
 GIB = 2**30
@@ -66,15 +67,6 @@ def shown(path: Path | str) -> str:
     """A path, relative to the checkout when it lies in it."""
     path = Path(path)
     return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
-
-
-def from_source() -> bool:
-    """Whether we run from a checkout, where `make setup` mends most things."""
-    return (REPOSITORY / "bootstrap.py").is_file()
-
-
-def mend(extra: str) -> str:
-    return "make setup" if from_source() else f"pip install 'vgps[{extra}]'"
 
 
 def attempt(code: str, **environment: str | None) -> tuple[bool, str]:
@@ -314,7 +306,7 @@ def doctor(json: bool = False) -> int:
         table.add_column(column, overflow="fold")
     for finding in findings:
         colour = COLOURS[finding.state]
-        table.add_row(finding.what, f"[{colour}]{finding.state}[/]", finding.detail, finding.mend)
+        table.add_row(finding.what, f"[{colour}]{finding.state}[/]", escape(finding.detail), escape(finding.mend))
     console = Console()
     console.print(table)
     if broken:

@@ -33,7 +33,7 @@ class Choosing(Selection):
 @dataclass(frozen=True)
 class EvalConfig:
     # Checkpoint, a shipped name or a path; or a function of your own, as package.module:name or
-    # package.module:name@VERSION (docs/how-to/ci.md).
+    # package.module:name@VERSION (docs/how-to/own-policy.md).
     policy: str = DEFAULTS.policy
     # Checkpoint that guides it, or "none". Default: "critic"; with --baseline none, so that both sides are bare.
     critic: str | None = None
@@ -161,7 +161,11 @@ class EvalConfig:
             raise UsageError("the side 'baseline' needs --baseline POLICY")
         k = self.k if self.baseline_k is None else self.baseline_k
         rule = self.selection.rule if self.baseline_select is None else self.baseline_select
-        return _bare_or_guided(self.baseline, self.baseline_critic, k, replace(self.selection, rule=rule))
+        side = _bare_or_guided(self.baseline, self.baseline_critic, k, replace(self.selection, rule=rule))
+        new = OwnPolicy.parse(self.policy)
+        if isinstance(side, OwnPolicy) and new and str(side) == str(new) and side.version != new.version:
+            return replace(side, recorded=True)  # of a module there is one version in a process
+        return side
 
     def _seen(self, side: Condition) -> Condition:
         """Results of another domain are other results."""

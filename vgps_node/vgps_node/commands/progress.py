@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vgps_models.errors import DataError, UnknownNameError
@@ -86,7 +87,7 @@ def _score(command: ScoreCommand) -> int:
     curve = Curve.of(estimate.values)
     console = Console()
     outcome = {True: "success", False: "failure", None: "outcome unknown"}[scene.success]
-    console.print(f'{scene.name}  "{scene.clip.task}"  {outcome}', highlight=False)
+    console.print(f'{scene.name}  "{scene.clip.task}"  {outcome}', highlight=False, markup=False)
     for at, value, spread in zip(scene.seconds, estimate.values, estimate.spread, strict=True):
         told = "no answer" if np.isnan(value) else f"{value:4.0%} +- {spread:3.0%}  {'█' * round(40 * value)}"
         console.print(f"{at:6.1f} s  {told}", highlight=False)
@@ -157,11 +158,13 @@ def _check(command: CheckCommand) -> int:
         )  # fmt: skip
     numbers = found.to_json()
     console = Console()
-    table = Table("task", "episodes", "VOC of successes", "success AUC", title=f"{estimator.source} on {command.data}")
+    table = Table(
+        "task", "episodes", "VOC of successes", "success AUC", title=escape(f"{estimator.source} on {command.data}")
+    )
     for name, task in (*numbers["tasks"].items(), ("all", numbers)):
         low, high = task["voc"]["ci95"]
         voc = f"{task['voc']['median']:.3f} ({low:.3f} to {high:.3f})"
-        table.add_row(name, str(task["episodes"]), voc, f"{task['detection']['auc']:.3f}")
+        table.add_row(escape(name), str(task["episodes"]), voc, f"{task['detection']['auc']:.3f}")
     console.print(table)
     table = Table("control", "what", "by", "AUC", "told apart")
     for name, control in numbers["controls"].items():

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         with Supervisor(commands, command.log, environment(), advisory) as supervisor:
-            console.print(f"starting {', '.join(commands)}; logs in {command.log}")
+            console.print(f"starting {', '.join(commands)}; logs in {command.log}", markup=False)
             supervisor.wait_ready()
             console.print(f"the graph is up ({o.clock}); ask for a task with `vgps run`; Ctrl-C stops it")
             reported: set[str] = set()

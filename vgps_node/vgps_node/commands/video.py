@@ -111,7 +111,9 @@ def _pack(command: PackCommand) -> int:
     if packed.busy:
         console.print(f"{packed.busy} shards are being written by another command")
     read = heard.total() - heard[THERE]
-    console.print(f"{command.out}: {read} recordings read, {heard[THERE]} were there already", highlight=False)
+    console.print(
+        f"{command.out}: {read} recordings read, {heard[THERE]} were there already", highlight=False, markup=False
+    )
     found = info(command.out)
     write_json(command.json, found.to_json() | {"source_problems": list(packed.problems)})
     return _tell(console, command.out, found)
@@ -178,7 +180,7 @@ def _values(command: ValuesCommand) -> int:
         low, high = found[name]["ci95"]
         table.add_row(what, f"{found[name]['median']:.3f}", f"{low:.3f} .. {high:.3f}")
     console = Console()
-    console.print(f"{command.root}: {found['videos']} videos, {found['frames']} frames", highlight=False)
+    console.print(f"{command.root}: {found['videos']} videos, {found['frames']} frames", highlight=False, markup=False)
     console.print(table)
     return 0
 

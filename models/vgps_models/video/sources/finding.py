@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +61,7 @@ def _open(text: str, options: SourceOptions) -> Source:
         kind, rest = "", text
         if colon and "/" not in text.partition(":")[0] and not Path(text).exists():
             raise UnknownNameError("kind of source", text.partition(":")[0], KINDS)
-    path = Path(rest).expanduser()
+    path = Path(os.path.expanduser(rest))  # leaves ~ as it is for a user without a home
     if not path.exists():
         raise DataError(f"{path} does not exist; give a folder or a file of video")
     for name in [kind] if kind else KINDS:
