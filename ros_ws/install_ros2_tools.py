@@ -9,6 +9,7 @@ A sourced ROS 2 has these tools already. Needs git and a network. Standard libra
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,11 @@ def run(*command: str | Path) -> None:
         [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False
     )
     if done.returncode:
-        sys.exit(f"{done.stdout}\nerror: `{' '.join(map(str, command[:4]))} ...` failed; run the same command again")
+        sys.exit(
+            f"{done.stdout}\nerror: `{' '.join(map(str, command[:4]))} ...` failed. What is done is kept: run the same"
+            " command again.\nWithout GitHub: `vgps up sim` starts the nodes of ros2 launch. Or let git use a mirror: "
+            f"git config --global url.<mirror>.insteadOf {GITHUB}"
+        )
 
 
 def pip(*arguments: str | Path) -> None:
@@ -61,6 +66,7 @@ def fetch(repository: str, tag: str) -> None:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if sys.prefix == sys.base_prefix:
         sys.exit("error: run this with the Python of the environment: make ros2-tools")
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vgps_models.errors import UnknownNameError
+from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.selection import Selection
 from vgps_node.advising import ProgressOptions
 from vgps_node.bringup import GraphOptions, NodeSpec, served_graph, sim_graph
@@ -38,7 +38,17 @@ def test_every_option_reaches_a_node() -> None:
     other = {"clock": "realtime", "rule": "worst", "density": "policy", "refine": "cem"}
     for name, value in default.items():
         changed = other.get(name, f"{value}x" if isinstance(value, str) else value + 1)
-        assert sim_graph(GraphOptions.from_flat(default | {name: changed})) != sim_graph(), name
+        base = default | ({"clock": "latency"} if name == "latency" else {})
+        given, without = (GraphOptions.from_flat(base | extra) for extra in ({name: changed}, {}))
+        assert sim_graph(given) != sim_graph(without), name
+
+
+@pytest.mark.parametrize(
+    ("clock", "latency"), [("lockstep", 0.1), ("realtime", 0.1), ("latency", -0.1), ("sundial", 0)]
+)
+def test_a_clock_that_cannot_be_is_refused_before_a_node_starts(clock: str, latency: float) -> None:
+    with pytest.raises((VgpsError, UnknownNameError)):
+        sim_graph(GraphOptions(clock=clock, latency=latency))
 
 
 def test_every_setting_of_progress_reaches_its_node() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated
 
+from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.limits import Between, OneOf, check_limits
 from vgps_models.selection import Selection
 from vgps_models.spaces import ActionSpec
@@ -83,6 +84,16 @@ def thread_limits() -> dict[str, str]:
     return {name: value for name, value in ours.items() if name not in os.environ}
 
 
+def require_clock(clock: str, latency: float) -> None:
+    """Raise when a simulator cannot have this clock. latency: [s]."""
+    if clock not in CLOCKS:
+        raise UnknownNameError("clock", clock, CLOCKS)
+    if not 0.0 <= latency <= 10.0:
+        raise VgpsError(f"a latency of {latency} s is outside 0..10 s")
+    if latency and clock != "latency":
+        raise VgpsError(f"a latency of {latency} s needs the clock 'latency', not '{clock}'")
+
+
 def environment() -> dict[str, str]:
     """The environment that nodes run in."""
     return thread_limits() | os.environ
@@ -91,6 +102,7 @@ def environment() -> dict[str, str]:
 def sim_graph(options: GraphOptions | None = None) -> list[NodeSpec]:
     """The simulated robot under guided control, without task_node and advisory nodes."""
     o = options or GraphOptions()
+    require_clock(o.clock, o.latency)
     realtime = o.clock == "realtime"
     common: dict[str, Parameter] = {"use_sim_time": True}
     seeing = common | {"execute": o.execute, "reliable_images": not realtime}

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 
 from vgps_models.errors import UnknownNameError, UsageError, VgpsError
 from vgps_node import extras
@@ -26,6 +27,8 @@ COMMANDS: dict[str, Command] = {
     "up": Command("up:main", "bring the ROS graph up and keep it up"),
     "run": Command("run:main", "let the running graph carry out a task, and show its progress"),
     "stop": Command("stop:main", "engage the emergency stop of the running graph"),
+    "cancel": Command("stop:cancel", "cancel the running task, from any terminal"),
+    "tasks": Command("tasks:main", "the tasks of the simulator, in words"),
     "release": Command("stop:release", "release the emergency stop and clear a fault"),
     "status": Command("status:main", "what the running graph does: nodes, gate, task, rates"),
     "watch": Command("watch:main", "cameras and state of the running robot, as a page, a film or a picture"),
@@ -58,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not arguments or arguments[0] in ("-h", "--help"):
             print(usage())
             return 0 if arguments else 2
+        if arguments[0] == "--version":
+            print(f"vgps {metadata.version('vgps')}")
+            return 0
         name, rest = arguments[0], arguments[1:]
         if name not in COMMANDS:
             raise UnknownNameError("command", name, COMMANDS)

@@ -153,6 +153,14 @@ def transport() -> Finding:
     return Finding("Fast DDS profile", "ok", f"{', '.join(sorted(shown(p) for p in profiles if p))}; discovery {reach}")
 
 
+def ros2_tools() -> Finding:
+    """The command line of ROS 2, which nothing of ours needs."""
+    if found := shutil.which("ros2"):
+        return Finding("ros2 command line", "ok", found)
+    detail = "not on PATH: no ros2 launch, ros2 topic; vgps up, run, status and watch do without it"
+    return Finding("ros2 command line", "note", detail, "make ros2-tools, or source an installed ROS 2")
+
+
 def shared_memory(folder: Path = Path("/dev/shm"), need: int = 256 * 2**20) -> Finding:
     """Each process of the graph maps 16 MiB; containers often have 64 MiB in all."""
     if not folder.is_dir():
@@ -269,6 +277,7 @@ CHECKS: tuple[Callable[[], Finding | list[Finding]], ...] = (
     python,
     rclpy,
     messages,
+    ros2_tools,
     environment,
     transport,
     shared_memory,

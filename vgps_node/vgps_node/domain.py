@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vgps_models.errors import VgpsError
+from vgps_node.ros_problems import LAST_DOMAIN
 
 DOMAINS = range(1, 102)  # of these every participant's ports lie below the ephemeral ones on Linux
 
@@ -22,10 +23,10 @@ class DomainError(VgpsError):
 
 
 def current_domain() -> int:
-    """ROS_DOMAIN_ID, 0 when it is not set. Raises DomainError when it is not a number."""
+    """ROS_DOMAIN_ID, 0 when it is not set. Raises DomainError when it is no domain."""
     text = os.environ.get("ROS_DOMAIN_ID", "").strip() or "0"
-    if not text.isdecimal():
-        raise DomainError(f"ROS_DOMAIN_ID is '{text}'; it must be a whole number, best from 0 to 101")
+    if not text.isdecimal() or int(text) > LAST_DOMAIN:
+        raise DomainError(f"ROS_DOMAIN_ID is '{text}'; it must be a whole number from 0 to {LAST_DOMAIN}, best to 101")
     return int(text)
 
 
@@ -87,6 +88,12 @@ def busy_domains() -> set[int]:
         if domain.isdecimal() and int(domain) not in found and _is_held(path):
             found.add(int(domain))
     return found
+
+
+def nodes_here(domain: int) -> list[str]:
+    """Names, without namespace, of the nodes of VGPS that run on this machine in a domain."""
+    held = (path for path in _folder().glob(f"vgps-domain-{domain}.?*.lock") if _is_held(path))
+    return sorted(path.name.removesuffix(".lock").rpartition(".")[2] for path in held)
 
 
 def _has_nodes(domain: int) -> bool:

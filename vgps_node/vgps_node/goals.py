@@ -38,7 +38,7 @@ class Goal:
 
     def __post_init__(self) -> None:
         if not self.instruction:
-            raise GoalError("nothing is asked for: say what to do, in words, or name a task")
+            raise GoalError("nothing is asked for: say what to do, in words, or name a task; `vgps tasks` lists them")
         if not (math.isfinite(self.time_limit) and self.time_limit > 0):
             raise GoalError(f"the time limit is {self.time_limit} s; give a number of seconds above 0")
         if not 0 <= self.success_progress <= 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,12 +23,25 @@ class NoGraphError(VgpsError):
     """No graph answers, or it went away; the message says how to start one."""
 
 
+def endings() -> list[signal.Signals]:
+    """Signals that ask a command to end: Ctrl-C, SIGTERM, and a closed terminal unless nohup lets it be ignored."""
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([] if nohup else [signal.SIGHUP])]
+
+
+def interruptible() -> None:
+    """Let each of them raise KeyboardInterrupt; a background job of a shell inherits an ignored SIGINT."""
+    for number in endings():
+        signal.signal(number, signal.default_int_handler)
+
+
 class GraphClient:
     """`with GraphClient("status_client") as client: client.call(EStop, topics.ESTOP, EStop.Request(engaged=True))`.
 
     domain: ROS domain; None for the one of the environment.
     """
 
+    QUIET = 2.0  # [s] after which it is said that the graph is looked for
     AGAIN = 0.5  # [s] after which a request that may be repeated is sent again
 
     def __init__(self, name: str, domain: int | None = None) -> None:
@@ -52,6 +67,14 @@ class GraphClient:
             self._executor.spin_once(timeout_sec=0.05)
         return True
 
+    def find(self, done: Callable[[], Any], within: float) -> None:
+        """`until`, saying now and then that the graph is looked for. Raises NoGraphError when it was not found."""
+        if self.until(done, min(self.QUIET, within)):
+            return
+        print(f"looking for a graph in ROS domain {self._domain}, {within:g} s at most", file=sys.stderr, flush=True)
+        if not self.until(done, within - self.QUIET):
+            raise self.no_graph()
+
     def call(self, kind: Any, service: str, request: Any, within: float = 10.0) -> Any:
         """The answer to a request that may be repeated: a server that has not found its client yet drops the answer.
 
@@ -68,8 +91,7 @@ class GraphClient:
                 futures.append(client.call_async(request))
             return any(future.done() for future in futures)
 
-        if not self.until(answered, within):
-            raise self.no_graph()
+        self.find(answered, within)
         return next(future for future in futures if future.done()).result()
 
     def no_graph(self) -> NoGraphError:

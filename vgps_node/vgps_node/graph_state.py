@@ -36,7 +36,8 @@ class GraphState:
     gate: msg.GateStatus | None = None
     progress: msg.Progress | None = None
     scores: msg.Scores | None = None
-    end: msg.TaskEnd | None = None
+    end: msg.TaskEnd | None = None  # of the last task, also one that ended before we listened
+    ends: int = 0  # tasks that ended while we listened
 
     @property
     def running(self) -> bool:
@@ -49,10 +50,9 @@ class GraphState:
         if self.gate is not None:
             state = State(self.gate.state)
             lines.append(f"gate      {state.name.lower()}{f': {self.gate.detail}' if self.gate.detail else ''}")
-        if self.task is not None:
-            t = self.task
-            state = "under way" if not t.done else "succeeded" if t.success else "over without success"
-            lines.append(f"task      '{t.instruction}', {state}, step {t.step}, seed {t.seed}")
+        if (t := self.task) is not None and t.episode:
+            state, steps = self._ending(t)
+            lines.append(f"task      '{t.instruction}', {state}, step {steps}, seed {t.seed}")
         else:
             lines.append("task      none since the graph came up")
         if self.progress is not None:
@@ -61,13 +61,20 @@ class GraphState:
             lines.append(f"time      {self.clock:.1f} s on the graph's clock")
         return lines
 
+    def _ending(self, task: msg.TaskState) -> tuple[str, int]:
+        """How the task stands, and its control steps. The world may go on after a task was cancelled or stopped."""
+        if self.end is not None and self.end.episode == task.episode:
+            return self.end.outcome, self.end.steps
+        return "under way" if not task.done else "succeeded" if task.success else "over without success", task.step
+
     def to_json(self) -> dict[str, Any]:
-        gate, task, progress = self.gate, self.task, self.progress
+        gate, progress = self.gate, self.progress
+        task = self.task if self.task is not None and self.task.episode else None
         return {
             "gate": gate and {"state": State(gate.state).name, "detail": gate.detail, "rejected": gate.rejected},
             "task": task and {
                 "task": task.task, "instruction": task.instruction, "seed": task.seed, "step": task.step,
-                "success": task.success, "done": task.done,
+                "success": task.success, "done": task.done, "state": self._ending(task)[0],
             },
             "progress": progress and {"value": progress.value, "step": progress.step, "source": progress.source},
             "clock": self.clock,
@@ -89,9 +96,20 @@ class StateListener:
         listen(msg.GateStatus, topics.GATE_STATUS, self._keep("gate", topics.GATE_STATUS), LATCHED)
         listen(msg.Progress, topics.PROGRESS, self._keep("progress", topics.PROGRESS), RELIABLE)
         listen(msg.Scores, topics.SCORES, self._keep("scores", topics.SCORES), RELIABLE)
-        listen(msg.TaskEnd, topics.TASK_END, self._keep("end", topics.TASK_END), RELIABLE)
+        listen(msg.TaskEnd, topics.TASK_END, self._keep("end", topics.TASK_END), LATCHED)
+        listen(msg.TaskEnd, topics.TASK_END, self._on_end, RELIABLE)
+        self._cameras = set(contract.images) if images else set()
         for name, feature in contract.images.items() if images else ():
             listen(Image, feature.topic, self._keep_image(name, feature.topic), EAGER)
+
+    def complete(self) -> bool:
+        """Everything that is published all the time has come: gate, clock, joints, and each camera of the contract.
+
+        So has what is kept for late listeners, such as the last task, because its publishers are the same nodes.
+        """
+        state = self.state
+        everything = (state.gate, state.clock, state.joints)
+        return all(part is not None for part in everything) and state.images.keys() >= self._cameras
 
     def restart(self) -> None:
         """Measure rates from now on."""
@@ -106,6 +124,9 @@ class StateListener:
     def _on_clock(self, message: Clock) -> None:
         self.state.counts["/clock"] += 1
         self.state.clock = messages.from_time(message.clock) * 1e-9
+
+    def _on_end(self, _: msg.TaskEnd) -> None:
+        self.state.ends += 1
 
     def _keep(self, name: str, topic: str):
         def keep(message: Any) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from vgps_models.errors import UnknownNameError, VgpsError
 from vgps_models.spaces import Array, Image
-from vgps_node.bringup import CLOCKS
+from vgps_node.bringup import require_clock
 from vgps_node.moments import ArmState, Moment, TaskState
 from vgps_sim.kinematics import JointCommand
 from vgps_sim.scene import FRONT, WRIST
@@ -72,12 +72,7 @@ class Simulation:
 
     def set_clock(self, clock: str, latency: float = 0.0) -> None:
         """How time passes from the next observation on. latency: [s]."""
-        if clock not in CLOCKS:
-            raise UnknownNameError("clock", clock, CLOCKS)
-        if not 0.0 <= latency <= 10.0:
-            raise VgpsError(f"a latency of {latency} s is outside 0..10 s")
-        if latency and clock != "latency":
-            raise VgpsError(f"a latency of {latency} s needs the clock 'latency', not '{clock}'")
+        require_clock(clock, latency)
         self.clock, self.latency = clock, latency
 
     @property

@@ -18,7 +18,7 @@ from vgps_models.errors import VgpsError
 from vgps_msgs.action import RunTask
 from vgps_node import topics
 from vgps_node.bringup import TASK
-from vgps_node.graph_client import GraphClient, NoGraphError
+from vgps_node.graph_client import GraphClient, NoGraphError, endings
 
 
 class TaskClient(GraphClient):
@@ -55,8 +55,7 @@ class TaskClient(GraphClient):
                 futures.append(self._parameters.get_parameters(["time_limit"]))
             return any(future.done() for future in futures)
 
-        if not self.until(answered, timeout):
-            raise self.no_graph()
+        self.find(answered, timeout)
         answer: Any = next(future for future in futures if future.done()).result()
         return answer.values[0].double_value
 
@@ -88,8 +87,8 @@ class TaskClient(GraphClient):
 
     @contextmanager
     def _noting_interrupts(self) -> Iterator[None]:
-        """A first Ctrl-C or SIGTERM is only noted: an exception could come between any two lines, and leave a goal that
-        nobody cancels."""
+        """A first Ctrl-C, SIGTERM or SIGHUP is only noted: an exception could come between any two lines, and leave a
+        goal that is never cancelled."""
 
         def note(*_: object) -> None:
             if self._interrupted:
@@ -99,7 +98,7 @@ class TaskClient(GraphClient):
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread hears signals
             return
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, note) for number in endings()}
         try:
             yield
         finally:

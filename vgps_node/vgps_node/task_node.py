@@ -71,7 +71,7 @@ class TaskNode(Node):
         self._over = Future()
         self._early: list[TaskState | Progress] = []  # what came before the simulator's answer
         self._begin = self.create_publisher(msg.TaskBegin, topics.TASK_BEGIN, RELIABLE)
-        self._end = self.create_publisher(msg.TaskEnd, topics.TASK_END, RELIABLE)
+        self._end = self.create_publisher(msg.TaskEnd, topics.TASK_END, LATCHED)  # also for `vgps status`
         self._instruction = self.create_publisher(String, topics.INSTRUCTION, LATCHED)
         self._reset = self.create_client(Reset, topics.RESET)
         self._hold = self.create_client(SetBool, topics.HOLD)
@@ -106,7 +106,7 @@ class TaskNode(Node):
         asked: RunTask.Goal = handle.request
         try:
             if self._goal is not None:
-                raise VgpsError(f"another goal is under way: '{self._goal.instruction}'; cancel it or await its end")
+                raise VgpsError(f"another goal is under way: '{self._goal.instruction}'; `vgps cancel` ends it")
             if self._gate is not None and self._gate.state in (State.STOPPED, State.FAULT):
                 raise VgpsError(f"the arm does not move: {self._gate.detail}")
             goal = goals.make(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 import math
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,8 +29,9 @@ class RunCommand:
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Let the running graph carry out a task and show how far it is. Ctrl-C cancels it, and the arm holds.
 
-    The graph is started by `vgps up sim`, in another terminal and under the same ROS_DOMAIN_ID. The exit code is 0 for
-    success, 1 for any other end and 130 after Ctrl-C.
+    So does closing the terminal; `vgps cancel` does it from another one. The graph is started by `vgps up sim`, in
+    another terminal and under the same ROS_DOMAIN_ID. The exit code is 0 for success, 1 for any other end and 130
+    after Ctrl-C. `vgps tasks` lists what can be asked for.
 
     Examples:
         vgps run "put the spoon on the towel"
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     """
     command = tyro.cli(RunCommand, args=list(arguments), prog=prog, description=main.__doc__)
     from vgps_msgs.action import RunTask
+    from vgps_node.graph_client import interruptible
     from vgps_node.task_client import TaskClient
 
     goal = RunTask.Goal(
         instruction=command.instruction, task=command.task, seed=command.seed, time_limit=command.time_limit,
         success_progress=command.success_progress,
     )  # fmt: skip
-    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell inherits an ignored SIGINT
-        signal.signal(number, signal.default_int_handler)
+    interruptible()
     estimates: list[dict[str, Any]] = []
     with TaskClient() as client:
         limit = client.connect(command.wait)

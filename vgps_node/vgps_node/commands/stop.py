@@ -1,4 +1,4 @@
-"""vgps stop, vgps release"""
+"""vgps stop, vgps release, vgps cancel"""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class StopCommand:
 def main(arguments: Sequence[str], *, prog: str) -> int:
     """Engage the emergency stop of the running graph: the arm holds its pose and every chunk is refused.
 
-    It lasts until `vgps release`, whatever else happens on the graph. A running task ends as `stopped`. This is a
-    software stop: a real arm needs a switch that cuts the power of its motors.
+    It lasts until `vgps release`, whatever else happens on the graph. A running task ends as `stopped`. The command
+    takes a second or more to start and to find the graph: a real arm needs a switch that cuts the power of its motors.
 
     Examples:
         vgps stop
@@ -58,3 +58,25 @@ def release(arguments: Sequence[str], *, prog: str) -> int:
     fault = f"; {cleared.message}" if cleared.ok else ""
     print(f"the emergency stop is released{fault}. The arm holds until a task begins: `vgps run`")
     return 0
+
+
+def cancel(arguments: Sequence[str], *, prog: str) -> int:
+    """Cancel the running task, whichever terminal asked for it: the arm holds, and takes the next task at once.
+
+    The exit code is 0 when a task was cancelled, 1 when none was running.
+
+    Examples:
+        vgps cancel
+    """
+    command = tyro.cli(StopCommand, args=list(arguments), prog=prog, description=cancel.__doc__)
+    from action_msgs.srv import CancelGoal
+
+    from vgps_node import topics
+    from vgps_node.graph_client import GraphClient
+
+    with GraphClient("cancel_client") as client:
+        # No goal and no stamp: all goals.
+        answer = client.call(CancelGoal, f"{topics.RUN_TASK}/_action/cancel_goal", CancelGoal.Request(), command.wait)
+    cancelled = bool(answer.goals_canceling)
+    print("the task ends; the arm holds" if cancelled else "no task is running")
+    return 0 if cancelled else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 FPS = 5.0  # pictures a second of the page and of films
+SETTLE = 5.0  # [s] in which every camera should have been found
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     from PIL import Image
 
     from vgps_models.errors import VgpsError
-    from vgps_node.graph_client import GraphClient
+    from vgps_node.graph_client import GraphClient, interruptible
     from vgps_node.graph_state import StateListener
     from vgps_node.viewer import Film, Server, compose
 
     for path, endings in ((command.film, (".mp4",)), (command.picture, (".png", ".jpg", ".jpeg"))):
         if path is not None and path.suffix.lower() not in endings:
             raise VgpsError(f"{path}: the name must end in {' or '.join(endings)}")
-    for number in (signal.SIGINT, signal.SIGTERM):  # a background job of a shell inherits an ignored SIGINT
-        signal.signal(number, signal.default_int_handler)
+    if command.film is not None and command.film.exists():
+        raise VgpsError(f"{command.film} exists; give another name, or delete it")
+    interruptible()
     console = Console(stderr=True, highlight=False)
     with GraphClient("watch_client") as client:
         listener = StateListener(client.node, images=True)
         state = listener.state
-        if not client.until(lambda: state.images, command.wait):
-            raise client.no_graph()
+        client.find(lambda: state.images, command.wait)
         if command.picture is not None:
-            client.until(lambda: state.gate is not None, 1.0)  # latched: it comes at once or not at all
+            client.until(listener.complete, SETTLE)
             command.picture.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(compose(state.images, state.lines())).save(command.picture)
             print(command.picture)
@@ -65,10 +65,10 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         film = Film(command.film, FPS) if command.film is not None else None
         if server is not None:
             console.print(f"open {server.url}; Ctrl-C leaves, the robot goes on", markup=False)
-        seen, ends = time.monotonic(), state.end
+        seen = time.monotonic()
         try:
             with Live(console=console, refresh_per_second=4, transient=True) as live:
-                while not (command.task and state.end is not ends):
+                while not (command.task and state.ends):
                     known = state.counts.total()
                     client.until(lambda: False, 1 / FPS)
                     now = time.monotonic()
