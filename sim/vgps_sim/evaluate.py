@@ -89,6 +89,7 @@ def run(
         if journal:
             games.done.update(journal.load(games.jobs))
         todo = [] if games.decided() else [job for job in games.jobs if job.key not in games.done]
+        _require_playable(todo)
         with Progress(games.jobs, games.done, enabled=progress) as display:
             for job, result in _play(todo, source, partial(WorldSource, world_factory, judge_factory), processes):
                 now = time.perf_counter()
@@ -127,6 +128,16 @@ def run(
         seconds=seconds,
     )
     return replace(evaluation, verdicts=judge(evaluation, requirements))
+
+
+def _require_playable(jobs: Sequence[Job]) -> None:
+    """Raise EvaluationError, before anything is played, when results are missing that cannot be made here."""
+    for condition in {job.condition.name: job.condition for job in jobs if job.condition.recorded}.values():
+        missing = [job for job in jobs if job.condition.name == condition.name]
+        raise EvaluationError(
+            f"{condition.name}: {len(missing)} episodes are not in the folder of results, such as {missing[0].task}, "
+            f"seed {missing[0].seed}. {condition.recorded}"
+        )
 
 
 class Games:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -12,13 +13,22 @@ PACKAGES = ("vgps", "mujoco", "dm-control", "mink", "numpy", "torch", "ros-jazzy
 
 
 def git_revision() -> str:
-    """Short revision of this checkout, "-dirty" when files differ from it, "unknown" outside one.
+    """Short revision of this checkout, "-dirty" when files differ from it, or that pip installed; else "unknown".
 
     A package that is installed inside somebody else's checkout is outside: the revision there is not of this code.
     """
     if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
-        return "unknown"
+        return _installed_revision() or "unknown"
     return _git("describe", "--always", "--dirty", "--abbrev=10", "--exclude=*") or "unknown"
+
+
+def _installed_revision() -> str:
+    """Of what pip installed from a repository, the short revision that it noted."""
+    try:
+        noted = metadata.distribution("vgps").read_text("direct_url.json")
+        return json.loads(noted or "{}").get("vcs_info", {}).get("commit_id", "")[:10]
+    except (metadata.PackageNotFoundError, ValueError, AttributeError):
+        return ""
 
 
 def code_revision() -> str:

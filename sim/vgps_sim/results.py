@@ -39,11 +39,13 @@ class Condition:
         None where something else owns the controller, as the nodes of the ROS graph do.
     settings: everything that decides what the controller does (policy, critic, k, rule, beta, hashes
         of checkpoints): shown in the report, and results of other settings are never mixed in.
+    recorded: why it cannot be played here, so that its results must be in the folder; empty where it can.
     """
 
     name: str
     factory: ControllerFactory | None = field(default=None, compare=False)
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    recorded: str = field(default="", compare=False)
 
     @property
     def identity(self) -> tuple[str, dict[str, Any]]:

@@ -141,3 +141,14 @@ def test_the_table_shows_what_is_in_brackets(
     assert doctor.doctor() == 1
     out = capsys.readouterr().out
     assert "[torch]" in out and "vgps[ros]" in out
+
+
+def test_an_install_for_the_simulator_alone_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "from_source", lambda: False)
+    find = doctor.importlib.machinery.PathFinder.find_spec
+    monkeypatch.setattr(
+        doctor.importlib.machinery.PathFinder, "find_spec", lambda name, *a: None if name == "rclpy" else find(name, *a)
+    )
+    found = doctor.rclpy()
+    assert found.state == "note" and "eval" in found.detail
+    assert doctor.messages() == [] and doctor.transport() == []

@@ -16,6 +16,7 @@ from vgps_models.spaces import Decision, Observation
 from vgps_node.commands.evaluation import evaluate
 from vgps_node.eval_config import EvalConfig
 from vgps_node.own_policy import ChunkError, OwnPolicy, OwnPolicyError
+from vgps_sim.results import EvaluationError
 
 SOURCE = '''
 import functools, sys
@@ -248,8 +249,9 @@ def test_a_function_plays_against_a_checkpoint_and_its_results_are_kept(module: 
 def test_another_version_of_the_same_function_is_never_played_by_this_one(module: str, tmp_path: Path) -> None:
     """Its code is in another checkout; only the results that were made there are used."""
     both = EvalConfig(policy=f"{module}:act@2", baseline=f"{module}:act@1", out=tmp_path, **SHORT)
-    made = evaluate(both, command="vgps eval")
-    assert "play it first in a checkout of its own" in (made.stopped or "") and made.counts("baseline") == (0, 0)
+    with pytest.raises(EvaluationError, match=r"baseline: 2 episodes are not in .* in a checkout of its own"):
+        evaluate(both, command="vgps eval")
+    assert not (tmp_path / "episodes.jsonl").exists()  # nothing was played
     evaluate(EvalConfig(policy=f"{module}:act@1", out=tmp_path, **SHORT), command="vgps eval")
     made = evaluate(both, command="vgps eval")
     assert made.stopped is None and made.counts("baseline")[1] == made.counts("candidate")[1] == 2

@@ -94,8 +94,16 @@ def python() -> Finding:
     return Finding("Python", "ok" if ok else "missing", detail, "" if ok else "install Python 3.10 to 3.13; make setup")
 
 
+def without_ros() -> bool:
+    """Installed for the simulator alone: what needs no ROS works, and a checkout is not there."""
+    return not from_source() and importlib.machinery.PathFinder.find_spec("rclpy") is None
+
+
 def rclpy() -> Finding:
     """A node is made with the middleware and the domain of this environment."""
+    if without_ros():
+        detail = "not installed: vgps up, run, demo and eval --ros need it; eval, train and collect do not"
+        return Finding("ROS 2 (rclpy)", "note", detail, mend("ros"))
     if ros_environment.uses_wheels():
         kind = f"pip wheels of {ros_problems.wheels_distribution()} {_version('ros-rclpy')}"
     else:
@@ -128,7 +136,9 @@ def _completed() -> dict[str, str]:
     return environment
 
 
-def messages() -> Finding:
+def messages() -> Finding | list[Finding]:
+    if without_ros():
+        return []
     builder = REPOSITORY / "ros_ws" / "build_msgs.py"
     ok, line = attempt("import vgps_node, vgps_msgs.msg as m; print(m)")
     if not ok:
@@ -138,8 +148,10 @@ def messages() -> Finding:
     return Finding("messages (vgps_msgs)", "ok", "built and fresh")
 
 
-def transport() -> Finding:
+def transport() -> Finding | list[Finding]:
     """Whether camera images get through: the profile of Fast DDS, or the user's own choice."""
+    if without_ros():
+        return []
     environment = _completed()
     reach = environment[ros_environment.DISCOVERY_VARIABLE]
     profiles = {environment.get(name) for name in ros_environment.PROFILE_VARIABLES} - {None, ""}

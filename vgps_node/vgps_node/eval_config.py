@@ -56,7 +56,7 @@ class EvalConfig:
     # What the result must show, in quotes: "candidate-baseline>=0", "candidate>=80%", "candidate-baseline.lower>-5 %".
     # Can be given several times. Exit code 3 when one fails, 4 when one is undecided.
     require: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    fail_under: str | None = None  # success rate that the last-named of the first two sides must reach: 0.8 or 80%
+    fail_under: str | None = None  # success rate that the second side, or the only one, must reach: 0.8 or 80%
     # decided: stop when one requirement has failed or all are met, by a test that may be looked at at any time.
     until: Literal["end", "decided"] = "end"
     error_rate: float = ERROR_RATE  # of --until decided: the most that each verdict may be wrong with

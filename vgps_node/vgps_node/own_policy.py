@@ -71,11 +71,6 @@ class OwnPolicy:
         return self.version != _THIS_RUN
 
     def __call__(self) -> Controller:
-        if self.recorded:
-            raise OwnPolicyError(
-                f"{self} is here in one version only, the one of --policy, and {self.version} has results missing in "
-                "the folder of --out; play it first in a checkout of its own, with the same --out, seeds and steps"
-            )
         made = self._make()
         if callable(getattr(made, "sample", None)):
             from vgps_models.checkpoint import load_critic  # torch
@@ -112,7 +107,11 @@ class OwnPolicy:
     def condition(self, name: str) -> Condition:
         """A side of an evaluation, refused when the policy cannot be imported."""
         self.require()
-        return Condition(name, self, self.settings())
+        elsewhere = (
+            f"{self} is here in the version of --policy alone: play version {self.version} in a checkout of its own, "
+            "with the same --out, seeds and steps"
+        )
+        return Condition(name, self, self.settings(), recorded=elsewhere if self.recorded else "")
 
     def _make(self) -> Callable[[Observation], Any]:
         target = self._target()
