@@ -136,9 +136,7 @@ def _completed() -> dict[str, str]:
     return environment
 
 
-def messages() -> Finding | list[Finding]:
-    if without_ros():
-        return []
+def messages() -> Finding:
     builder = REPOSITORY / "ros_ws" / "build_msgs.py"
     ok, line = attempt("import vgps_node, vgps_msgs.msg as m; print(m)")
     if not ok:
@@ -148,10 +146,8 @@ def messages() -> Finding | list[Finding]:
     return Finding("messages (vgps_msgs)", "ok", "built and fresh")
 
 
-def transport() -> Finding | list[Finding]:
+def transport() -> Finding:
     """Whether camera images get through: the profile of Fast DDS, or the user's own choice."""
-    if without_ros():
-        return []
     environment = _completed()
     reach = environment[ros_environment.DISCOVERY_VARIABLE]
     profiles = {environment.get(name) for name in ros_environment.PROFILE_VARIABLES} - {None, ""}
@@ -304,8 +300,9 @@ CHECKS: tuple[Callable[[], Finding | list[Finding]], ...] = (
 
 def examine() -> list[Finding]:
     """Every check, in the order of the report."""
+    checks = [check for check in CHECKS if check not in (messages, ros2_tools, transport) or not without_ros()]
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda check: check(), CHECKS))
+        results = list(pool.map(lambda check: check(), checks))
     return [finding for result in results for finding in (result if isinstance(result, list) else [result])]
 
 
