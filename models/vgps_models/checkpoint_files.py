@@ -52,8 +52,9 @@ def _instead(path: Path, weights: Path) -> tuple[str, str]:
         return "weights", f"are missing: {weights.name} belongs beside the card {card_of(weights).name}; copy both"
     if not path.parent.is_dir():
         return "path", f"does not exist, nor does its folder {path.parent}"
-    near = difflib.get_close_matches(weights.name, [file.name for file in path.parent.glob("*.safetensors")], n=1)
-    return "path", f"does not exist; did you mean {path.with_name(near[0])}?" if near else "does not exist"
+    near = difflib.get_close_matches(weights.stem, [file.stem for file in path.parent.glob("*.safetensors")], n=1)
+    like = path.with_name(f"{near[0]}.safetensors") if near else None
+    return "path", f"does not exist; did you mean {like}?" if like else "does not exist"
 
 
 def card_of(weights: Path) -> Path:

@@ -27,8 +27,15 @@ _OTHER_WEIGHTS = (
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in one step, its folder too; whoever reads meanwhile finds the old one, or none."""
+    """Write a file in one step, its folder too; a reader meanwhile finds the old one, or none.
+
+    What a link points to is written; a device or a pipe (/dev/null, /dev/stdout) is written to, and never replaced.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(content)
     partial.replace(path)

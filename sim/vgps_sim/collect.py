@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from vgps_models.data.episodes import Episode
 from vgps_models.data.records import Problem
-from vgps_models.data.writer import EpisodeWriter
+from vgps_models.data.writer import AlreadyRecordedError, EpisodeWriter
 from vgps_models.errors import SpecError, UnknownNameError
 from vgps_models.spaces import GRIPPER, Array
 from vgps_sim.domain import get_domain
@@ -98,8 +99,9 @@ def _record(job: tuple[CollectConfig, tuple[tuple[str, int], ...]]) -> list[tupl
         if task not in worlds:
             worlds[task] = World(task, domain=get_domain(config.domain))
         episode = demonstrate(worlds[task], seed, config.quality, by=config.by)
-        writer.write(episode)
-        done.append((episode.name, episode.success))
+        with suppress(AlreadyRecordedError):  # another `vgps collect` has been at the same data set meanwhile
+            writer.write(episode)
+            done.append((episode.name, episode.success))
     for world in worlds.values():
         world.close()
     return done

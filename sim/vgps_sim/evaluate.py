@@ -25,6 +25,7 @@ from vgps_sim.results import (
     EpisodeResult,
     Evaluation,
     EvaluationError,
+    EvaluationSettingsError,
     Job,
     StepRecord,
     paired_seeds,
@@ -70,13 +71,13 @@ def run(
     """
     names = [c.name for c in conditions]
     if not names or len(set(names)) != len(names):
-        raise EvaluationError(f"conditions must have unique names; got {names}")
+        raise EvaluationSettingsError(f"conditions must have unique names; got {names}")
     if execute < 1 or max_steps < 1 or processes < 1:
-        raise EvaluationError(
+        raise EvaluationSettingsError(
             f"execute ({execute}), max_steps ({max_steps}) and processes ({processes}) must be at least 1"
         )
     if source is not None and processes > 1:
-        raise EvaluationError("a given episode source plays one episode at a time; use processes=1")
+        raise EvaluationSettingsError("a given episode source plays one episode at a time; use processes=1")
     pairs = paired_seeds(tasks, seeds)
     # Seed by seed, so that an evaluation cut short still is a paired one.
     rows = [[Job(condition, task, seed, execute, max_steps) for condition in conditions] for task, seed in pairs]

@@ -15,7 +15,7 @@ class Progress:
     """Running success rates of every condition; a plain line at every tenth where there is no terminal."""
 
     def __init__(self, jobs: Sequence[Job], done: Mapping[str, EpisodeResult], *, enabled: bool = True) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(emoji=False, stderr=True)
         self._enabled, self._live = enabled, enabled and self._console.is_terminal
         self._counts = {job.condition.name: [0, 0] for job in jobs}
         self._total, self._finished = len(jobs), 0

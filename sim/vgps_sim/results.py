@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from vgps_models.errors import VgpsError
+from vgps_models.errors import UsageError, VgpsError
 from vgps_models.spaces import Array, Controller, Decision
 from vgps_sim.requirements import Verdict
 from vgps_sim.statistics import Pair, compare, percentile, wilson
@@ -28,6 +28,10 @@ ControllerFactory = Callable[[], Controller]
 
 class EvaluationError(VgpsError):
     """An evaluation that cannot start or be read; the message says what to change."""
+
+
+class EvaluationSettingsError(EvaluationError, UsageError):
+    """Settings with which nothing can be evaluated; nothing was played."""
 
 
 @dataclass(frozen=True)
@@ -324,7 +328,9 @@ def _pair_json(pair: Pair) -> dict[str, Any]:
 def paired_seeds(tasks: Sequence[str], seeds: Sequence[int]) -> tuple[tuple[str, int], ...]:
     """Deal the seeds out over the tasks in turn, so that every prefix is balanced."""
     if not tasks or not seeds:
-        raise EvaluationError(f"nothing to evaluate: {len(tasks)} tasks and {len(seeds)} seeds; give at least one each")
+        raise EvaluationSettingsError(
+            f"nothing to evaluate: {len(tasks)} tasks and {len(seeds)} seeds; give at least one each"
+        )
     if len(set(seeds)) != len(seeds) or len(set(tasks)) != len(tasks):
-        raise EvaluationError("a task or a seed is given twice; every paired seed must be its own")
+        raise EvaluationSettingsError("a task or a seed is given twice; every paired seed must be its own")
     return tuple((tasks[i % len(tasks)], int(seed)) for i, seed in enumerate(seeds))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import log
 
 from vgps_sim.requirements import ERROR_RATE, FAILED, MET, UNDECIDED, Requirement, Verdict
-from vgps_sim.results import EpisodeResult, Evaluation, EvaluationError
+from vgps_sim.results import EpisodeResult, Evaluation, EvaluationSettingsError
 from vgps_sim.sequential import Counts, bounds, log_evidence_above, log_evidence_below
 from vgps_sim.statistics import wilson
 
@@ -51,11 +51,13 @@ class Monitor:
 def monitor_for(requirements: Sequence[Requirement], tasks: int, seeds: int, error_rate: float) -> Monitor:
     """A monitor for an evaluation on so many seeds. Raises EvaluationError when it could never decide anything."""
     if not requirements:
-        raise EvaluationError("to end when all is decided, an evaluation needs a requirement to decide; give --require")
+        raise EvaluationSettingsError(
+            "to end when all is decided, an evaluation needs a requirement to decide; give --require"
+        )
     if not 0 < error_rate < 0.5:
-        raise EvaluationError(f"an error rate lies between 0 and 0.5, not at {error_rate:g}; 0.05 is usual")
+        raise EvaluationSettingsError(f"an error rate lies between 0 and 0.5, not at {error_rate:g}; 0.05 is usual")
     if seeds < tasks:
-        raise EvaluationError(f"{seeds} seeds are fewer than one for each of {tasks} tasks; raise --episodes")
+        raise EvaluationSettingsError(f"{seeds} seeds are fewer than one for each of {tasks} tasks; raise --episodes")
     return Monitor(requirements, tasks, error_rate)
 
 

@@ -126,8 +126,10 @@ def test_a_state_from_which_nothing_succeeds_is_set_aside(trainings, tmp_path, m
 def test_other_rates_of_a_sound_training_start_afresh(trainings, capsys):
     train, config = trainings["encoder"]
     train(config, stop_after=4)
+    before = config.out.with_suffix(".resume.safetensors").read_bytes()
     train(replace(config, rate=config.rate / 2), stop_after=1)
-    assert "of other settings or unreadable; starting afresh" in capsys.readouterr().err
+    assert "was renamed to it.other.safetensors" in capsys.readouterr().err
+    assert config.out.with_suffix(".other.safetensors").read_bytes() == before  # nothing is lost
 
 
 def test_one_update_that_is_not_finite_is_left_out(trainings, tmp_path, monkeypatch):

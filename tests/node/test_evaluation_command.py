@@ -137,3 +137,29 @@ def test_a_signal_leaves_what_was_played(number: signal.Signals, code: int, tmp_
         encoding="utf-8"
     )
     assert "undecided: bare>=0.5" in out
+
+
+def test_a_policy_without_a_critic_is_evaluated_bare() -> None:
+    assert EvalConfig(critic="none").side_names == ("bare",)
+    assert EvalConfig().side_names == ("bare", "guided")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--episodes", "0"], ["--until", "decided"], ["--junit", "{out}"], ["--json", "{out}/report.html"]],
+    ids=" ".join,
+)
+def test_a_command_that_cannot_work_is_wrong_and_nothing_is_played(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = [word.format(out=out) for word in arguments]
+    assert main(["eval", "--sides", "bare", "--tasks", "put_spoon_on_towel", "--out", str(out), *words]) == 2
+    assert capsys.readouterr().err.startswith("error: ") and not (out / "episodes.jsonl").exists()
+
+
+def test_results_that_find_no_room_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SHORT, "--sides", "bare", "--episodes", "2", "--json", "/dev/full"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("error: the results cannot be written") and "No space left" in said
+    assert Path("/dev/full").is_char_device()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from vgps_models.checkpoint_files import instructions_of
 from vgps_models.errors import UnknownNameError, VgpsError
-from vgps_node.goals import Goal, GoalError, known_tasks, make
+from vgps_node.goals import Goal, GoalError, known_tasks, make, simulated
 from vgps_sim.tasks import ALL_TASKS, TASKS
 
 
@@ -119,3 +121,17 @@ def test_time_limits_that_are_none_are_refused(limit: float) -> None:
 def test_progress_outside_0_to_1_is_refused(least: float) -> None:
     with pytest.raises(VgpsError, match="success_progress"):
         asked("put the spoon on the towel", success_progress=least)
+
+
+def test_every_request_of_the_documentation_finds_its_task() -> None:
+    root = Path(__file__).resolve().parents[2]
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    asked = {
+        (words, named)
+        for page in pages
+        for words, named in re.findall(r'^vgps run "([^"]+)"(.*)$', page.read_text(encoding="utf-8"), re.M)
+    }
+    assert len(asked) >= 4
+    for words, named in asked:
+        if "--task" not in named:
+            assert simulated(Goal(words)).task in ALL_TASKS, words

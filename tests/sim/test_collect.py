@@ -5,7 +5,7 @@ import pytest
 
 from vgps_models.data.store import EpisodeStore
 from vgps_models.errors import UnknownNameError
-from vgps_sim.collect import CollectConfig, collect, demonstrate
+from vgps_sim.collect import CollectConfig, _record, collect, demonstrate
 from vgps_sim.env import execute, start
 from vgps_sim.kinematics import ToolServo
 from vgps_sim.tasks import TASKS
@@ -26,6 +26,14 @@ def test_resumes_and_grows(recorded):
     assert more.recorded == 4 and more.found == 4
     store = EpisodeStore(recorded)
     assert len(store) == 8
+
+
+def test_what_another_process_has_recorded_meanwhile_is_passed_over(tmp_path):
+    config = CollectConfig(out=tmp_path / "two", episodes=1, processes=1)
+    key = (config.tasks[0], config.seed)
+    assert len(_record((config, (key,)))) == 1
+    assert _record((config, (key,))) == []  # as when both began before either had finished
+    assert collect(config).found == 1
 
 
 def test_recorded_actions_replay_to_the_recorded_outcome():

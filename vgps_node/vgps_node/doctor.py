@@ -325,7 +325,7 @@ def doctor(json: bool = False) -> int:
     for finding in findings:
         colour = COLOURS[finding.state]
         table.add_row(finding.what, f"[{colour}]{finding.state}[/]", escape(finding.detail), escape(finding.mend))
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     if broken:
         console.print(f"[red]will not work: {', '.join(finding.what for finding in broken)}[/]")

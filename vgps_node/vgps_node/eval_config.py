@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vgps_models.errors import UnknownNameError, UsageError, VgpsError
+from vgps_models.errors import SpecError, UnknownNameError, UsageError, VgpsError
 from vgps_models.selection import Selection
 from vgps_node.bringup import GraphOptions
 from vgps_node.conditions import Steered
@@ -80,7 +80,8 @@ class EvalConfig:
         if self.baseline is not None:
             return ("baseline", "candidate")
         # The shipped critic was trained on other actions than those of a function of the user's own.
-        return ("bare",) if self.critic is None and OwnPolicy.parse(self.policy) else ("bare", "guided")
+        alone = self.critic == "none" or (self.critic is None and OwnPolicy.parse(self.policy))
+        return ("bare",) if alone else ("bare", "guided")
 
     def requirements(self) -> tuple[Requirement, ...]:
         """What --require and --fail-under ask for. Raises RequirementError."""
@@ -125,7 +126,15 @@ class EvalConfig:
         sides: list[Condition] = []
         for spoken in self.side_names:
             name, _, wording = spoken.partition(":")
-            condition = in_words(self._side(name).condition(name), wording or "canonical")
+            try:
+                condition = in_words(self._side(name).condition(name), wording or "canonical")
+            except SpecError as error:
+                if self.critic is not None:
+                    raise
+                raise SpecError(
+                    f"{error}. This is the shipped critic: give the one that was made for this policy (--critic), or "
+                    "evaluate the policy bare (--critic none)"
+                ) from error
             if name == "oracle":
                 from vgps_sim.oracle import foreseen  # MuJoCo, which --help does without
 

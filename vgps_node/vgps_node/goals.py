@@ -19,6 +19,7 @@ POLITE = {
 }
 NEGATIONS = {"not", "don", "dont", "never", "no", "stop"}
 ARTICLES = {"the", "a", "an"}
+SAME = {"onto": "on", "into": "in", "upon": "on"}  # as another word
 SIMILAR = 0.6  # likeness 0..1 from which a sentence is suggested
 
 
@@ -100,9 +101,9 @@ def _sentences(task: Task) -> tuple[str, ...]:
 
 
 def _plain(sentence: str) -> str:
-    """Lower case, single spaces, no punctuation, no articles."""
+    """Lower case, single spaces, no punctuation, no articles, one word for on and onto."""
     words = re.sub(r"[^\w\s]", " ", sentence.casefold()).split()
-    return " ".join(word for word in words if word not in ARTICLES)
+    return " ".join(SAME.get(word, word) for word in words if word not in ARTICLES)
 
 
 def _asks_for(wanted: str, sentence: str) -> bool:

@@ -27,6 +27,10 @@ from vgps_models.spaces import ActionSpec
 DEFAULT_SPEC, DEFAULT_VIDEO = ActionSpec(), VideoSettings()
 
 
+class AlreadyRecordedError(DataError):
+    """An episode of this task and seed is in the data set already."""
+
+
 class EpisodeWriter:
     """Writes episodes into a data set; any number of writers, in any processes, may share a root.
 
@@ -97,7 +101,9 @@ class EpisodeWriter:
     def write(self, episode: Episode) -> Path:
         """Encode and store an episode. When this returns, the episode survives a crash."""
         if self._is_taken(episode.key, staged_path(self.root, episode.name)):
-            raise DataError(f"{episode.name} is recorded already in {self.root}; choose another seed or another root")
+            raise AlreadyRecordedError(
+                f"{episode.name} is recorded already in {self.root}; choose another seed or another root"
+            )
         path = staged_path(self.root, episode.name)
         write_durably(path, pack(episode, self._spec, self._video))
         self._written.add(episode.key)

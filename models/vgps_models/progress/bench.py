@@ -49,7 +49,7 @@ def bench_prompts(config: PromptBench) -> dict[str, Any]:
             yield from pool.map(make, (i % len(store) for i in range(config.episodes)))
 
     began = time.perf_counter()
-    console = Console(stderr=True)
+    console = Console(emoji=False, stderr=True)
     counts = np.array(list(track(made(), "making questions", total=config.episodes, console=console)))
     seconds = time.perf_counter() - began
     return {

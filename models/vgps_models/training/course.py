@@ -81,7 +81,7 @@ class Course:
         state, settings = self.resume.state, self.resume.fingerprint.changeable
         begun = f"{self.title} diverged at update {step + 1} of {self.steps}: {what}"
         if self.resume.mended and self.good == self.first:
-            aside = self.resume.set_aside().name if self.leads else state.name
+            aside = self.resume.set_aside("diverged").name if self.leads else state.name
             raise DivergedError(
                 f"{begun}; no update succeeds from the state after {self.first} updates, under these settings either. "
                 f"It is set aside as {aside}; the same command now starts afresh"

@@ -112,7 +112,7 @@ def guided(settings: Distillation, data: Path, cache: Path, *, threads: int = 1,
 
 def _scores(critic: Critic, seen: Frames, samples: Floats, batch: int) -> Floats:
     out = np.empty(samples.shape[:2], np.float32)
-    for at in track(range(0, len(out), batch), "critic's scores", console=Console(stderr=True)):
+    for at in track(range(0, len(out), batch), "critic's scores", console=Console(emoji=False, stderr=True)):
         rows = np.arange(at, min(at + batch, len(out)))
         out[rows] = score(critic, seen, rows, samples[rows])
     return out

@@ -217,7 +217,7 @@ def train_encoder(config: EncoderTraining, *, stop_after: int | None = None) -> 
     if not parallel.leads():
         return config.out
     metrics = numbers | (trainer.measure() if config.labels else {})
-    Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
+    Console(emoji=False, stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     card = checkpoint.Card(
         kind="encoder",
         architecture={"encoder": model.to_json()},

@@ -120,9 +120,9 @@ def open_store(data: Path) -> EpisodeStore:
     """The data set; what of it cannot be read, or had to be assumed, is named on the terminal."""
     store = EpisodeStore(data)
     for note in store.notes:
-        Console(stderr=True).print(f"[yellow]note:[/yellow] {data}: {note}")
+        Console(emoji=False, stderr=True).print(f"[yellow]note:[/yellow] {data}: {note}")
     for problem in store.problems:
-        Console(stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")
+        Console(emoji=False, stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")
     return store
 
 
@@ -158,7 +158,7 @@ def _encode(
     words = torch.from_numpy(perception.language.table(columns.instructions))
     done = min(made.done for made, _ in wanted)
     with saying("interrupted while frames were encoded; the episodes that are done are kept"):
-        for episode in track(range(len(store)), "encoding", console=Console(stderr=True)):
+        for episode in track(range(len(store)), "encoding", console=Console(emoji=False, stderr=True)):
             first, end = columns.bounds[episode], columns.bounds[episode + 1]
             if end <= done:  # by an earlier run
                 continue

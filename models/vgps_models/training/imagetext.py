@@ -177,7 +177,7 @@ def train_imagetext(config: ImageTextTraining, *, stop_after: int | None = None)
     if not parallel.leads():
         return config.out
     metrics = numbers | trainer.measure()
-    Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
+    Console(emoji=False, stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     prompts = {sentence for told in columns_told(columns) for sentences in told for sentence in sentences}
     card = checkpoint.Card(
         kind="imagetext",

@@ -42,7 +42,7 @@ def preference(
     done = chunks(columns, store.spec, critic.normaliser)
     shares: dict[str, dict[str, list[float]]] = {}
     for episode in track(
-        np.unique(columns.episode[held_out]).tolist(), "held-out episodes", console=Console(stderr=True)
+        np.unique(columns.episode[held_out]).tolist(), "held-out episodes", console=Console(emoji=False, stderr=True)
     ):
         first, end = columns.bounds[episode], columns.bounds[episode + 1]
         rows, task = np.arange(int(first), int(end), every), str(episodes["task_id"][episode])

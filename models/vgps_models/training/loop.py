@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from vgps_models.training import parallel
 from vgps_models.training.course import Course, NotFiniteError, Trainable
+from vgps_models.training.lock import alone
 from vgps_models.training.provenance import Fingerprint
 from vgps_models.training.resume import Resume, files
 
@@ -49,44 +51,52 @@ def run(
 
     An update whose gradient is not finite is left out. Raises DivergedError after `BAD_UPDATES` of them in a row, and
     when the loss or the weights are not finite: the last finite state is kept, and the training goes on from it when
-    its rate or bf16 is changed. Raises Interrupted on Ctrl-C or SIGTERM, once the update under way is done and saved.
+    its rate or bf16 is changed. Raises Interrupted on Ctrl-C or SIGTERM, once the update under way is done and saved,
+    and TrainingBusyError when another process trains the same checkpoint.
     """
     leads = parallel.leads()
     out.parent.mkdir(parents=True, exist_ok=True)
     resume, log = Resume(out, fingerprint), out.with_suffix(".log.jsonl") if leads else Path(os.devnull)
-    console = Console(stderr=True, quiet=not leads)
-    first = resume.load(trainable)
-    if first:
-        console.print(f"{title}: resumed at step {first} of {steps}", soft_wrap=True)
-    elif resume.state.exists():
-        unfit = f"{title}: {resume.state.name} is of other settings or unreadable; starting afresh"
-        console.print(unfit, soft_wrap=True)
-    last = steps if stop_after is None else min(steps, first + stop_after)
-    course = Course(title, steps, trainable, resume, first)
-    numbers: dict[str, float] = {}
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[numbers]}"),
-    )  # fmt: skip
-    began = time.perf_counter()
-    with Progress(*columns, console=console, refresh_per_second=2) as bar, _log(log, first) as lines:
-        task = bar.add_task(title, total=steps, completed=first, numbers="")
-        with course.interruptible():
-            for step in range(first, last):
-                logged = course.update(step)
-                if logged is not None and (step % log_every == 0 or step == last - 1):
-                    numbers = parallel.average_numbers(logged)
-                    if not math.isfinite(numbers["loss"]):
-                        course.diverge(step, f"the loss is {numbers['loss']}")
-                    seconds = time.perf_counter() - began
-                    lines.write(json.dumps({"step": step, "seconds": round(seconds, 2)} | numbers) + "\n")
-                    lines.flush()
-                    bar.update(task, completed=step + 1, numbers="  ".join(f"{k} {v:.3g}" for k, v in numbers.items()))
-                if course.due(step, save_every, save_minutes):
-                    course.save(step + 1)
-            if last > first:
-                course.save(last)
-    return last, numbers
+    with alone(out) if leads else nullcontext():
+        console = Console(emoji=False, stderr=True, quiet=not leads)
+        first = resume.load(trainable)
+        if first:
+            console.print(f"{title}: resumed at step {first} of {steps}", soft_wrap=True)
+        elif resume.state.exists():
+            aside = resume.set_aside("other") if leads else resume.state
+            unfit = (
+                f"{title}: {resume.state.name} is of other settings or unreadable, and was renamed to {aside.name}; "
+                "starting afresh. To go on with it: stop, rename it back, and give its settings"
+            )
+            console.print(unfit, soft_wrap=True)
+        last = steps if stop_after is None else min(steps, first + stop_after)
+        course = Course(title, steps, trainable, resume, first)
+        numbers: dict[str, float] = {}
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[numbers]}"),
+        )  # fmt: skip
+        began = time.perf_counter()
+        with Progress(*columns, console=console, refresh_per_second=2) as bar, _log(log, first) as lines:
+            task = bar.add_task(title, total=steps, completed=first, numbers="")
+            with course.interruptible():
+                for step in range(first, last):
+                    logged = course.update(step)
+                    if logged is not None and (step % log_every == 0 or step == last - 1):
+                        numbers = parallel.average_numbers(logged)
+                        if not math.isfinite(numbers["loss"]):
+                            course.diverge(step, f"the loss is {numbers['loss']}")
+                        seconds = time.perf_counter() - began
+                        lines.write(json.dumps({"step": step, "seconds": round(seconds, 2)} | numbers) + "\n")
+                        lines.flush()
+                        bar.update(
+                            task, completed=step + 1, numbers="  ".join(f"{k} {v:.3g}" for k, v in numbers.items())
+                        )
+                    if course.due(step, save_every, save_minutes):
+                        course.save(step + 1)
+                if last > first:
+                    course.save(last)
+        return last, numbers
 
 
 def finish(out: Path) -> None:

@@ -144,7 +144,7 @@ def train_points(config: PointTraining, *, stop_after: int | None = None) -> Pat
     if not parallel.leads():
         return config.out
     metrics = numbers | trainer.measure()
-    Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
+    Console(emoji=False, stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     card = checkpoint.Card(
         kind="points",
         architecture={"encoder": config.model.to_json()},

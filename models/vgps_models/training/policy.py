@@ -185,7 +185,9 @@ def _weighed(config: PolicyTraining, lesson: Lesson) -> Lesson:
     made = annotation.read(path, store)
     weights, trust = weigh(config.weigh, made.values, lesson.frames.columns, lesson.frames.spec.horizon)
     for task in (task for task, trusted in trust.items() if not trusted):
-        Console(stderr=True).print(f"{task}: {made.source} orders its successes badly, so it is cloned without weights")
+        Console(emoji=False, stderr=True).print(
+            f"{task}: {made.source} orders its successes badly, so it is cloned without weights"
+        )
     told = {"progress_source": made.source, "progress_sha256": hashlib.sha256(weights.tobytes()).hexdigest()}
     return replace(lesson, weights=weights, made_of=lesson.made_of | told)
 

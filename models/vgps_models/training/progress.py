@@ -180,7 +180,7 @@ def train_progress(config: ProgressTraining, *, stop_after: int | None = None) -
     if not parallel.leads():
         return config.out
     metrics: dict[str, Any] = numbers | trainer.measure()
-    Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
+    Console(emoji=False, stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     card = checkpoint.Card(
         kind="progress",
         architecture={"encoder": perception.config.to_json(), "progress": config.model.to_json()},

@@ -79,9 +79,9 @@ class Resume:
         self.mended = note is not None
         return int(metadata["step"])
 
-    def set_aside(self) -> Path:
-        """Move the state out of the way, so that the training starts afresh. Returns where it is now."""
-        aside = self.state.with_suffix("").with_suffix(".diverged.safetensors")
+    def set_aside(self, word: str) -> Path:
+        """Move the state out of the way, so that the training starts afresh. Returns its path, `<out>.<word>`."""
+        aside = self.state.with_suffix("").with_suffix(f".{word}.safetensors")
         self.state.replace(aside)
         self.diverged.unlink(missing_ok=True)
         return aside

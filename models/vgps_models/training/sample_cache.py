@@ -37,7 +37,7 @@ def _draw(policy: ChunkPolicy, frames: Frames, samples: Rows, batch: int, seed: 
     random = np.random.Generator(np.random.PCG64([seed, 11]))
     features, sentences = torch.from_numpy(frames.features), torch.from_numpy(frames.sentences)
     with saying("interrupted while the policy's samples were drawn; those that are done are kept"):
-        for at in track(range(0, len(out), batch), "policy samples", console=Console(stderr=True)):
+        for at in track(range(0, len(out), batch), "policy samples", console=Console(emoji=False, stderr=True)):
             rows = slice(at, min(at + batch, len(out)))
             start = torch.from_numpy(random.standard_normal((rows.stop - at, count, width), dtype=np.float32))
             if rows.stop <= samples.done:  # by an earlier run; its noise had to be drawn all the same

@@ -53,7 +53,7 @@ def calibrate_trust(config: TrustCalibration) -> Path:
     settings = provenance.fingerprint(config, *hashes, without=(*provenance.WITHOUT, "alpha")).fixed
     made = Rows(config.out.with_name(f".{config.out.name}-{settings}"), (len(episodes),), np.float64)
     with saying("interrupted while episodes were decided; those that are done are kept"):
-        for i in track(range(made.done, len(episodes)), "deciding", console=Console(stderr=True)):
+        for i in track(range(made.done, len(episodes)), "deciding", console=Console(emoji=False, stderr=True)):
             seen = observations(store, columns, int(episodes[i]))
             made.array[i] = max(steering(one).doubt for one in seen)
             made.keep(i + 1)

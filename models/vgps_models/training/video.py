@@ -155,7 +155,7 @@ def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path
     config = settled(config, parallel.device())
     shards = VideoShards(*config.data)
     for problem in shards.problems:
-        Console(stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")
+        Console(emoji=False, stderr=True).print(f"[yellow]skipped:[/yellow] {problem}")
     if config.sampling.batch % (config.accumulate * parallel.processes()):
         raise SpecError(
             f"a batch of {config.sampling.batch} transitions cannot be shared out among {parallel.processes()} "
@@ -179,7 +179,7 @@ def train_video(config: VideoTraining, *, stop_after: int | None = None) -> Path
     if not parallel.leads():
         return config.out
     metrics = numbers | trainer.measure()
-    Console(stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
+    Console(emoji=False, stderr=True).print({k: round(v, 3) for k, v in metrics.items()})
     views = ViewsConfig(config.cameras, image)
     encoder, values = ViewsEncoder(views), trainer.values()
     encoder.image = values.image

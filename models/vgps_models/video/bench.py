@@ -142,10 +142,12 @@ def _measure(
 ) -> dict[str, Any]:
     with Loader(shards, settings, **arguments) as loader:
         warm = len(shards) // settings.batch if loader.cached else 4
-        for _ in track(range(min(warm, 300)), f"{title}: filling", console=Console(stderr=True), transient=True):
+        for _ in track(
+            range(min(warm, 300)), f"{title}: filling", console=Console(emoji=False, stderr=True), transient=True
+        ):
             loader.next()
         frames, cpu, began = 0, time.process_time(), time.perf_counter()
-        for _ in track(range(steps), title, console=Console(stderr=True), transient=True):
+        for _ in track(range(steps), title, console=Console(emoji=False, stderr=True), transient=True):
             frames += len(loader.next().frames)
         seconds = time.perf_counter() - began
         numbers: dict[str, Any] = {

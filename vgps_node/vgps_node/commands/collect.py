@@ -18,7 +18,7 @@ def bar() -> Progress:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(emoji=False, stderr=True),
     )
 
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
             progress.update(line, advance=1, description=f"episodes, {succeeded / recorded:.0%} succeed")
 
         done = collect(config, hear)
-    console = Console()
+    console = Console(emoji=False)
     for problem in done.problems:
         console.print(f"set aside: {problem}", markup=False)
     found = f", {done.found} were there already" if done.found else ""

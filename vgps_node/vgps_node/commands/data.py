@@ -30,7 +30,7 @@ class DataCommand:
 class ProgressCommand(BackendConfig):
     root: tyro.conf.Positional[Path]  # folder of the data set
     frames: int = 0  # moments of an episode that are judged, evenly spread; 0 for all, best at most 30 with gvl
-    task: str = ""  # what was to be done; empty: as the episodes say
+    task: str = ""  # what was to be done, in every episode; empty: as each episode says
     out: Path | None = None  # parquet file; default: <data set>.progress-<backend>.parquet beside it
 
 
@@ -63,7 +63,7 @@ def _info(command: DataCommand) -> int:
     from vgps_models.data.foreign_check import look_into
     from vgps_models.data.owner import Owner, owner_of
 
-    console = Console()
+    console = Console(emoji=False)
     if owner_of(command.root) is Owner.OTHERS:
         foreign = look_into(command.root)
         write_json(command.json, foreign.to_json())
@@ -119,7 +119,7 @@ def _check(command: DataCommand) -> int:
 
     report = check(command.root)
     write_json(command.json, report.to_json())
-    console = Console()
+    console = Console(emoji=False)
     ours = report.owner == Owner.OURS.value
     rest = f"{report.waiting} more wait to be merged" if ours else report.owner
     console.print(f"{report.root}: {report.episodes} sound episodes, {rest}", markup=False)
@@ -131,7 +131,7 @@ def _repair(command: DataCommand) -> int:
     from vgps_models.data.check import repair
 
     merged = repair(command.root)
-    console = Console()
+    console = Console(emoji=False)
     console.print(f"{command.root}: {merged.episodes} episodes kept", markup=False)
     _problems(console, merged.problems)
     return 0
@@ -154,7 +154,7 @@ def _progress(command: ProgressCommand) -> int:
             estimator, store, out, frames=command.frames, cameras=command.cameras, task=command.task,
             progress=lambda: progress.advance(line), report=unread.append,
         )  # fmt: skip
-    console = Console()
+    console = Console(emoji=False)
     _problems(console, unread, "no picture")
     console.print(
         f"wrote {out}: {len(store)} episodes by {made.source}; {usage}, {made.failures} answers could not be used"
@@ -189,7 +189,7 @@ def _filter(command: FilterCommand) -> int:
         what = f"that {made.source} sees end at {least:.0%} or more"
     write_subset(store, keep, command.out)
     agree = int((keep & won).sum())
-    Console().print(
+    Console(emoji=False).print(
         f"wrote {command.out}: {keep.sum()} of {len(store)} episodes, those {what}; "
         f"{agree} of them are recorded as successes, {int(won.sum()) - agree} recorded successes were left out"
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from vgps_models.errors import MissingDependencyError, UsageError
+from vgps_models.errors import MissingDependencyError, UsageError, VgpsError
 from vgps_models.files import write_whole
 from vgps_node.conditions import require_graph
 from vgps_node.eval_config import EvalConfig
@@ -61,8 +61,12 @@ def play(config: EvalConfig, *, videos: int, command: str) -> int:
     with stoppable() as stop:
         evaluation = evaluate(config, command=command)
         with stop.held_back():
-            write(evaluation, config.json, config.junit)
-            report(evaluation, config.out)
+            try:
+                write(evaluation, config.json, config.junit)
+                report(evaluation, config.out)
+            except OSError as error:  # the disk is full, or was taken away
+                kept = f"; the episodes are in {config.out}" if config.out else ""
+                raise VgpsError(f"the results cannot be written ({error}){kept}") from error
         if videos and config.out and not evaluation.stopped:
             film(evaluation, config.out, videos, stop)
     return stop.exit_code or (1 if evaluation.stopped else exit_code(evaluation.verdicts))
@@ -83,9 +87,11 @@ def evaluate(config: EvalConfig, *, command: str) -> Evaluation:
         Onlooker(config.judge)  # refused before anything is played
     if config.ros:
         require_graph(config.graph())
-    for path in (config.json, config.junit, config.out and config.out / "report.html"):
-        if path is not None:
-            require_writable(path)
+    files = [path for path in (config.json, config.junit, config.out and config.out / "report.html") if path]
+    if config.out in files or len({path.resolve() for path in files}) < len(files):
+        raise UsageError("--json, --junit and the report in the folder of --out must be different files")
+    for path in files:
+        require_writable(path)
     log = (config.out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")) / "log"
     with _source(config, log) as source:
         if source is not None:
@@ -125,6 +131,8 @@ def require_writable(path: Path) -> None:
     """Raise UsageError where a result could not be written, before anything is played."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file() and not path.is_dir():  # /dev/null: it is written to
+            return
         with tempfile.TemporaryFile(dir=path.parent):  # tried, because rights alone do not say it of every folder
             pass
     except OSError as error:

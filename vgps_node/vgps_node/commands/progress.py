@@ -85,7 +85,7 @@ def _score(command: ScoreCommand) -> int:
     _name_problems(footage)
     estimate = make_estimator(command).estimate(scene.clip)
     curve = Curve.of(estimate.values)
-    console = Console()
+    console = Console(emoji=False)
     outcome = {True: "success", False: "failure", None: "outcome unknown"}[scene.success]
     console.print(f'{scene.name}  "{scene.clip.task}"  {outcome}', highlight=False, markup=False)
     for at, value, spread in zip(scene.seconds, estimate.values, estimate.spread, strict=True):
@@ -157,7 +157,7 @@ def _check(command: CheckCommand) -> int:
             cameras=command.cameras, progress=lambda: progress.advance(line),
         )  # fmt: skip
     numbers = found.to_json()
-    console = Console()
+    console = Console(emoji=False)
     table = Table(
         "task", "episodes", "VOC of successes", "success AUC", title=escape(f"{estimator.source} on {command.data}")
     )
@@ -180,4 +180,4 @@ def _check(command: CheckCommand) -> int:
 def _name_problems(footage: Footage) -> None:
     """Say on the terminal what of a recording cannot be used, or was used although it does not quite fit."""
     for problem in footage.problems:
-        Console(stderr=True).print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)
+        Console(emoji=False, stderr=True).print(f"note: {problem}", markup=False, highlight=False, soft_wrap=True)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     write_whole(config.out / "motion.csv", text.getvalue().encode())
     write_whole(config.out / "report.html", page(made).encode())
     write_whole(config.out / "result.json", (json.dumps(made.told, indent=1) + "\n").encode())
-    console = Console()
+    console = Console(emoji=False)
     for fault in made.faults.lines():
         console.print(f"noticed: {fault}", markup=False, highlight=False, soft_wrap=True)
     best = made.told["ways"]["retargeted"]

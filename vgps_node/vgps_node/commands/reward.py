@@ -39,7 +39,7 @@ def _learn(arguments: Sequence[str], prog: str) -> int:
     config = tyro.cli(LearnReward, args=list(arguments), prog=prog, description=LearnReward.__doc__)
     with bar() as progress:
         out = learn_reward(config, _lines(progress))
-    Console().print(f"wrote {out}", markup=False, highlight=False)
+    Console(emoji=False).print(f"wrote {out}", markup=False, highlight=False)
     return 0
 
 

@@ -91,10 +91,10 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
 def _bar() -> Progress:
     """On stderr, so that stdout holds the result alone."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.fields[estimate]}"),
+        TextColumn("{task.fields[estimate]}", markup=False),
         TextColumn("step {task.fields[steps]}"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Console(emoji=False, stderr=True),
     )

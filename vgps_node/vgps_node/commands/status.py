@@ -57,7 +57,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
         rounded = {topic: round(rate, 2) for topic, rate in rates.items()}
         print(json_module.dumps(domain | state.to_json() | {"rates": rounded}, indent=2))
         return 0
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     console.print(f"domain    {current_domain()}, nodes: {', '.join(nodes)}", markup=False)
     if lost:
         console.print(f"missing   {', '.join(lost)}: not found within {SETTLE:g} s", markup=False)

@@ -36,5 +36,5 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     table = Table("vgps run ...", "--task")
     for name, task in tasks.items():
         table.add_row(f'"{task.instruction}"', name)
-    Console().print(table)
+    Console(emoji=False).print(table)
     return 0

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     require_graph(o, command.progress)
     nodes = served_graph(o, command.progress)
     require_free(current_domain(), [f"/{spec.name}" for spec in nodes])
-    console = Console(stderr=True, highlight=False)
+    console = Console(emoji=False, stderr=True, highlight=False)
     commands = {spec.name: spec.command() for spec in nodes}
     advisory = [spec.name for spec in nodes if spec.advisory]
     # A background job of a shell inherits an ignored SIGINT, and SIGTERM would leave no time to stop.

@@ -105,7 +105,7 @@ def _pack(command: PackCommand) -> int:
             progress.update(line, advance=1, description=f"recordings, {bad} with problems")
 
         packed = pack(config, lambda total: progress.update(line, total=total), hear)
-    console = Console()
+    console = Console(emoji=False)
     for problem in packed.problems:
         console.print(f"source: {problem}", markup=False, highlight=False)
     if packed.busy:
@@ -131,7 +131,7 @@ def _info(command: InfoCommand) -> int:
             progress=lambda done, total: progress.update(line, completed=done, total=total),
         )
     write_json(command.json, found.to_json())
-    return _tell(Console(), command.root, found)
+    return _tell(Console(emoji=False), command.root, found)
 
 
 def _sheet(command: SheetCommand) -> int:
@@ -179,7 +179,7 @@ def _values(command: ValuesCommand) -> int:
                        ("monotone", "steps on which the value does not fall")):  # fmt: skip
         low, high = found[name]["ci95"]
         table.add_row(what, f"{found[name]['median']:.3f}", f"{low:.3f} .. {high:.3f}")
-    console = Console()
+    console = Console(emoji=False)
     console.print(f"{command.root}: {found['videos']} videos, {found['frames']} frames", highlight=False, markup=False)
     console.print(table)
     return 0

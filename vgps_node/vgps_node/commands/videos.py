@@ -36,5 +36,5 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     rate = f", {done.successes / done.performances:.0%} of them successes" if done.performances else ""
     found = f", {done.found} were there already" if done.found else ""
     told = f"{config.out}: {done.performances} performances filmed{rate}{found}; {config.views} view(s) of each"
-    Console().print(told, markup=False, highlight=False)
+    Console(emoji=False).print(told, markup=False, highlight=False)
     return 0

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str], *, prog: str) -> int:
     if command.film is not None and command.film.exists():
         raise VgpsError(f"{command.film} exists; give another name, or delete it")
     interruptible()
-    console = Console(stderr=True, highlight=False)
+    console = Console(emoji=False, stderr=True, highlight=False)
     with GraphClient("watch_client") as client:
         listener = StateListener(client.node, images=True)
         state = listener.state

@@ -110,7 +110,7 @@ class Chat:
                 "asking a vision-language model needs the openai client; install it with: pip install 'vgps[vlm]'"
             ) from error
         if not config.model:
-            raise ChatError("which model? name one that the endpoint serves with --model")
+            raise ChatError("which model? name one that the endpoint serves, by the option that ends in chat.model")
         config.check()
         self.config, self._openai, self._secret = config, openai, config.key()
         self.cache = AnswerCache(config.cache / "answers")
