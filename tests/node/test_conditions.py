@@ -79,4 +79,5 @@ def test_sides_of_an_evaluation() -> None:
     with pytest.raises(VgpsError, match="--trust"):
         EvalConfig(sides=("abstaining",)).conditions()
     with pytest.raises(VgpsError, match="needs a critic"):
-        EvalConfig(critic="none").conditions()
+        EvalConfig(critic="none", sides=("bare", "guided")).conditions()
+    assert [c.name for c in EvalConfig(critic="none").conditions()] == ["bare"]
