@@ -1,4 +1,4 @@
-"""Messages as bags hold them: bytes, what is said about them, and when they were written."""
+"""Messages as bags store them: their bytes, their topic and type, and the time of recording."""
 
 from __future__ import annotations
 
